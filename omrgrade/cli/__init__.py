@@ -1,0 +1,53 @@
+"""The command line: options -> library calls -> exit code. The only place that imports click."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from omrgrade import __version__
+from omrgrade.errors import OmrgradeError
+
+# command -> module that defines `command`; imported only when it is called.
+COMMANDS = {
+    "grade": "Read and mark scanned sheets.",
+    "sheet": "Print a template as PDF.",
+    "template": "Check a template.",
+    "simulate": "Make filled, scanned-looking pages with known truth.",
+    "train": "Train the digit network (needs omrgrade[train]).",
+    "evaluate": "Measure a model on MNIST or on labelled boxes.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows every command's name and summary without importing its module."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"omrgrade.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="omrgrade")
+def cli() -> None:
+    """Grade scanned answer sheets: marks you can trust, doubts flagged."""
+
+
+def main() -> None:
+    """Entry point: errors a user can act on become one line on stderr and an exit code."""
+    try:
+        cli(standalone_mode=True)
+    except OmrgradeError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,340 @@
+"""The frozen records that pass between stages: the vocabulary of omrgrade.
+
+Lengths are millimetres from the page's top-left corner, x right, y down, unless a comment says pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Status = Literal["read", "blank", "review"]
+Role = Literal["identifier", "item"]
+Outcome = Literal["correct", "incorrect", "omitted", "unresolved"]
+Matrix = tuple[tuple[float, float, float], ...]
+"""A 3x3 projective matrix, row by row."""
+
+
+def _in_unit_interval(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} must lie in [0, 1] (received {value!r})")
+
+
+# ---------------------------------------------------------------- what the teacher writes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rect:
+    """An axis-parallel rectangle on the page, mm."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a rectangle needs a positive size (received {self!r})")
+
+    @property
+    def right(self) -> float:
+        """x of the right edge, mm."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """y of the bottom edge, mm."""
+        return self.y + self.height
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) of the centre, mm."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def overlaps(self, other: Rect) -> bool:
+        """Whether the two share area (touching edges do not count)."""
+        return (
+            self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """A named answer area: a number, or one question's bubbles."""
+
+    id: str
+    kind: str  # a key of fields.KINDS: "digits", "choice", "grid"
+    role: Role
+    boxes: tuple[Rect, ...]  # "grid": column after column, each with all options top to bottom
+    options: tuple[str, ...] = ()  # bubble labels; empty for "digits"
+    label: str = ""  # printed beside the field
+    multiple: bool = False  # "choice": several marks are an answer, not a doubt
+    same_as: str = ""  # id of the field that carries the same value; a difference is a review
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fiducials:
+    """Four square ArUco markers, one near each corner of the page."""
+
+    method: str  # a key of registration.METHODS: "aruco"
+    dictionary: str  # e.g. "4x4_50"
+    ids: tuple[int, ...]  # top-left, top-right, bottom-right, bottom-left
+    boxes: tuple[Rect, ...]  # the black squares, mm, in the order of `ids`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template:
+    """One sheet's geometry and meaning."""
+
+    name: str
+    title: str
+    page_width: float  # mm
+    page_height: float  # mm
+    fiducials: Fiducials
+    fields: tuple[Field, ...]
+    instructions: str = ""  # printed for the pupil
+    digest: str = ""  # sha256 of the YAML text
+
+    def field(self, field_id: str) -> Field:
+        """The field of that id; KeyError if there is none."""
+        for candidate in self.fields:
+            if candidate.id == field_id:
+                return candidate
+        raise KeyError(field_id)
+
+    @property
+    def items(self) -> tuple[Field, ...]:
+        """The fields that earn points, in sheet order."""
+        return tuple(f for f in self.fields if f.role == "item")
+
+    @property
+    def identifiers(self) -> tuple[Field, ...]:
+        """The fields that say whose sheet it is, in sheet order."""
+        return tuple(f for f in self.fields if f.role == "identifier")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyItem:
+    """One line of an answer key."""
+
+    item: str  # a field id
+    answers: tuple[str, ...]  # any of these is right
+    points: float = 1.0
+    tolerance: float = 0.0  # numbers this far off are still right
+    penalty: float = 0.0  # taken off for a wrong (not an omitted) answer, >= 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerKey:
+    """What is right and what it earns."""
+
+    items: tuple[KeyItem, ...]
+    digest: str = ""  # sha256 of the file
+
+    @property
+    def total(self) -> float:
+        """The most points a sheet can earn."""
+        return sum(item.points for item in self.items)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pupil:
+    """One line of a roster."""
+
+    student_id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roster:
+    """Who should have handed in a sheet."""
+
+    pupils: tuple[Pupil, ...]
+    digest: str = ""  # sha256 of the file
+
+
+# ---------------------------------------------------------------- a page's way
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageRef:
+    """Where a page's pixels are: small enough to send to a worker."""
+
+    path: str
+    page: int = 1  # 1-based page within the file
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scan:
+    """One side of a sheet as pixels."""
+
+    source: str
+    page: int  # 1-based
+    pixels: NDArray[np.uint8]  # (height, width) grey, 0 black .. 255 white
+    dpi: float  # dots per inch; 0 when the file does not say
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registration:
+    """Where the template's page lies in a scan."""
+
+    page_to_scan: Matrix  # maps page mm -> scan px (pixel centres at whole numbers)
+    residual: float  # mm, 90th percentile over landmarks not used for the fit
+    rotation: int  # quarter turns of the scan, degrees clockwise: 0, 90, 180, 270
+    method: str
+    landmarks: int  # how many independent landmarks the residual was measured on
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Crop:
+    """One box as sampled from a scan, with the paper round it."""
+
+    pixels: NDArray[np.uint8]  # (height, width) grey, dark ink on light paper
+    margin: int  # px of paper sampled outside the printed outline, on every side; 0 = unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoxReading:
+    """What one box says."""
+
+    value: str  # a digit, an option label, or "" for nothing
+    confidence: float  # calibrated probability that `value` is right, 0-1
+    status: Status
+    reason: str = ""  # why it is under review
+    runner_up: str = ""  # the next likelier value
+    probabilities: tuple[float, ...] = ()  # of the digits 0-9; empty for bubbles
+
+    def __post_init__(self) -> None:
+        _in_unit_interval("confidence", self.confidence)
+        if (self.status == "review") != bool(self.reason):
+            raise ValueError("a reading has a reason exactly when it is under review")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FieldReading:
+    """What one field says: the same as a box, with its boxes."""
+
+    field: str  # the field's id
+    kind: str
+    value: str  # "" blank; several options joined as "A|C"
+    confidence: float
+    status: Status
+    reason: str = ""
+    runner_up: str = ""
+    boxes: tuple[BoxReading, ...] = ()
+
+    def __post_init__(self) -> None:
+        _in_unit_interval("confidence", self.confidence)
+        if (self.status == "review") != bool(self.reason):
+            raise ValueError("a reading has a reason exactly when it is under review")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageReading:
+    """What one page says, or why it says nothing."""
+
+    source: str
+    page: int
+    registration: Registration | None = None
+    fields: tuple[FieldReading, ...] = ()
+    problem: str = ""  # why the page could not be read; "" when it was
+    digest: str = ""  # sha256 of the page's pixels
+    preview: bytes = b""  # JPEG of the upright page at PREVIEW_PX_PER_MM, for overlays
+
+
+PREVIEW_PX_PER_MM = 4.0
+
+
+# ---------------------------------------------------------------- marks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemScore:
+    """What one item earned."""
+
+    item: str
+    outcome: Outcome
+    points: float
+    max_points: float
+    answer: str  # the right answers, joined with "|"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SheetMarks:
+    """One sheet's row of marks."""
+
+    source: str
+    page: int
+    student_id: str
+    status: str  # ok, review, unknown_student, duplicate_student, duplicate_page, unreadable
+    problem: str  # in words; "" when status is "ok" or "review"
+    scores: tuple[ItemScore, ...]
+    total: float
+    maximum: float
+    to_review: int  # readings under review, identifier included
+
+    @property
+    def percent(self) -> float:
+        """100 * total / maximum; 0 when the key is worth nothing."""
+        return 100 * self.total / self.maximum if self.maximum else 0.0
+
+
+# ---------------------------------------------------------------- models and policies
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """The thresholds by which a reading is accepted. One policy serves all paper."""
+
+    accept: float = 0.99  # a digit of this calibrated confidence or more is accepted
+    blank: float = 0.99  # an empty box of this confidence or more is accepted as blank
+    mark_filled: float = 0.45  # a bubble this dark (0 paper .. 1 solid) or more is a mark
+    mark_empty: float = 0.18  # a bubble less dark than this is empty; between the two: review
+    max_residual: float = 1.0  # mm; a page registered worse than this is refused
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCard:
+    """What belongs to a model: classes, calibration, training, hash."""
+
+    classes: tuple[str, ...]  # a column each: "0".."9", then perhaps "not_digit"
+    normalizer: int  # normalize.VERSION that the model was made for
+    temperature: float  # logits are divided by this before softmax
+    parameters: int
+    sha256: str  # of the ONNX file
+    thresholds: dict[str, float] = field(default_factory=dict)  # Policy fields that go with it
+    accuracy: float = 0.0  # on the MNIST test set, plain argmax over digits
+    training: dict[str, Any] = field(default_factory=dict)  # data, network, seed, epochs, versions
+    notes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """A graded batch: the counts and the exit code."""
+
+    pages: tuple[PageReading, ...]  # previews stripped; they stay in the store
+    marks: tuple[SheetMarks, ...]  # one a page, in page order; empty scores without a key
+    absent: tuple[Pupil, ...]  # on the roster, no sheet
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def unreadable(self) -> int:
+        """Pages that gave no reading."""
+        return sum(1 for page in self.pages if page.problem)
+
+    @property
+    def to_review(self) -> int:
+        """Readings a person has to look at."""
+        return sum(marks.to_review for marks in self.marks)
+
+    def exit_code(self, *, fail_on_review: bool = False) -> int:
+        """0 done, 3 nothing graded, 4 some pages unreadable, 5 (if asked) readings await review."""
+        if self.unreadable == len(self.pages):
+            return 3
+        if self.unreadable:
+            return 4
+        return 5 if fail_on_review and self.to_review else 0
