@@ -95,6 +95,7 @@ class Template:
     page_height: float  # mm
     fiducials: Fiducials
     fields: tuple[Field, ...]
+    header: Rect | None = None  # where name line and instructions are printed
     instructions: str = ""  # printed for the pupil
     digest: str = ""  # sha256 of the YAML text
 
@@ -196,6 +197,22 @@ class Crop:
     margin: int  # px of paper sampled outside the printed outline, on every side; 0 = unknown
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Ink:
+    """A box's ink, ready to be classified, and how it looks."""
+
+    image: NDArray[np.uint8]  # (28, 28), ink 255 on 0; all zero when the box is empty
+    uncut: NDArray[np.uint8] | None = None  # the same, had the one doubtful line been left in
+    contrast: float  # grey levels between paper and the darkest ink
+    noise: float  # grey levels, standard deviation of the paper
+    lines: int  # sides on which a printed line was found and removed, 0-4
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing stands out from the paper."""
+        return not self.image.any()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoxReading:
     """What one box says."""
@@ -290,9 +307,9 @@ class Policy:
     """The thresholds by which a reading is accepted. One policy serves all paper."""
 
     accept: float = 0.99  # a digit of this calibrated confidence or more is accepted
-    blank: float = 0.99  # an empty box of this confidence or more is accepted as blank
-    mark_filled: float = 0.45  # a bubble this dark (0 paper .. 1 solid) or more is a mark
-    mark_empty: float = 0.18  # a bubble less dark than this is empty; between the two: review
+    faint: float = 18.0  # grey levels over the paper: weaker ink is never accepted as a digit
+    mark_filled: float = 0.35  # a bubble inked to this share (0-1) or more is a mark
+    mark_empty: float = 0.06  # a bubble inked to less than this share is empty; between: review
     max_residual: float = 1.0  # mm; a page registered worse than this is refused
 
 

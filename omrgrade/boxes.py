@@ -1,0 +1,58 @@
+"""Ink and class probabilities -> a box's reading: a digit, nothing, or a doubt with its reason."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.records import BoxReading, Ink, Policy
+
+DIGITS = "0123456789"
+
+
+def merge_views(cut: NDArray[np.float32], uncut: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Class probabilities of a box whose one line may be print or may be part of the digit.
+
+    cut, uncut: (C,) probabilities with the line removed and with it left in. Each view counts as far as it
+    is a digit at all: a digit with a printed line across looks like none, so the other view decides; two
+    views that are different digits cancel out, and the box goes to review. Returns (C,).
+    """
+    views = np.stack([cut, uncut])
+    trust = views[:, : len(DIGITS)].sum(axis=1) + 1e-6
+    merged: NDArray[np.float32] = (trust @ views / trust.sum()).astype(np.float32)
+    return merged
+
+
+def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> BoxReading:
+    """Decide what one box says.
+
+    probabilities: (C,) calibrated, the ten digits first, then whatever else the model knows ("not_digit").
+    """
+    if ink.empty:
+        return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
+    digits = probabilities[: len(DIGITS)]
+    best, second = np.argsort(digits)[:-3:-1]
+    confidence = float(np.clip(digits[best], 0, 1))
+    not_digit = float(max(0.0, 1 - digits.sum()))
+    if ink.contrast < policy.faint and confidence < policy.accept:
+        return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
+    reason = ""
+    if ink.contrast < policy.faint:
+        reason = "very faint"
+    elif confidence < policy.accept:
+        reason = "not one digit" if not_digit > confidence else f"{DIGITS[best]} or {DIGITS[second]}"
+        if not_digit <= confidence and digits[second] < not_digit:
+            reason = f"unclear {DIGITS[best]}"
+    return BoxReading(
+        value=DIGITS[best],
+        confidence=confidence,
+        status="review" if reason else "read",
+        reason=reason,
+        runner_up=DIGITS[second],
+        probabilities=tuple(round(float(p), 5) for p in digits),
+    )
+
+
+def _blank_confidence(ink: Ink) -> float:
+    """Nearly 1 for clean paper, falling as something stands out from its grain."""
+    return float(np.clip(1 - 0.0005 * max(0.0, ink.contrast - 2 * ink.noise) ** 1.5, 0.5, 0.9999))
