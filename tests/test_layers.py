@@ -13,12 +13,13 @@ STAGES = {
     "images", "registration", "cropping", "normalize", "classify", "boxes", "choices", "fields",
     "grading", "itemstats", "metrics",
 }  # fmt: skip
-INPUTS = {"template", "key", "roster"}
+INPUTS = {"template", "key", "roster", "tables"}
 MIDDLE = {"pipeline", "engine", "store"}
 TOP = {"outputs", "review", "training", "render", "simulate"}
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),
     **dict.fromkeys(STAGES | INPUTS, VOCABULARY),
+    **dict.fromkeys(("key", "roster"), VOCABULARY | {"tables"}),
     **dict.fromkeys(MIDDLE, VOCABULARY | STAGES | INPUTS | MIDDLE),
     **dict.fromkeys(TOP, VOCABULARY | STAGES | INPUTS | MIDDLE | TOP),
     "cli": VOCABULARY | STAGES | INPUTS | MIDDLE | TOP,

@@ -1,0 +1,223 @@
+"""The answer key: what is right and what it earns, from CSV or XLSX.
+
+Columns ``item,answer`` and, where wanted, ``points,tolerance,penalty``. ``|`` stands between alternatives,
+any of which is right; ``+`` joins the marks that one answer of a multiple-choice field needs together::
+
+    item,answer,points,tolerance,penalty
+    q1,12|21,2,,            12 or 21
+    q2,3.5,1,0.5,           3 to 4, so 3 and 4
+    q3,B,1,,0.25            B; any other mark takes a quarter of a point off
+    q4,A+C|D,1,,            A and C together, or D alone
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from omrgrade.errors import AnswerKeyError
+from omrgrade.records import AnswerKey, Field, KeyItem, Template
+from omrgrade.tables import Columns, Row, read_table, suggestion
+
+_COLUMNS = Columns(
+    names={"item": (), "answer": (), "points": (), "tolerance": (), "penalty": (), "version": ()},
+    required=("item", "answer"),
+)
+_LARGEST = Decimal(1_000_000)  # points and tolerances beyond this are a slip of the pen
+
+
+def load_key(path: str | Path, template: Template | None = None) -> AnswerKey:
+    """Read an answer key; with a template, also check that every item and answer can occur on that sheet.
+
+    Items of the sheet that the key leaves out are allowed and earn nothing (see `unkeyed_items`).
+    """
+    table = read_table(path, _COLUMNS, AnswerKeyError)
+    lines: dict[str, str] = {}  # item -> where it was
+    items = []
+    for row in table.rows:
+        item = _key_item(row, template)
+        if item.item in lines:
+            raise AnswerKeyError(
+                f'column "item": this item already stands at {lines[item.item]}',
+                where=row.where,
+                fix='keep one line; put several right answers into it as "12|21"',
+                received=row.cells["item"],
+            )
+        lines[item.item] = row.where
+        items.append(item)
+    if not items:
+        raise AnswerKeyError(
+            "has a header but no items", where=table.where, fix="add a line an item", received=table.columns
+        )
+    return AnswerKey(items=tuple(items), digest=table.digest)
+
+
+def unkeyed_items(template: Template, key: AnswerKey) -> tuple[str, ...]:
+    """Items of the sheet that the key leaves out, in sheet order: they are read but earn nothing."""
+    keyed = {item.item for item in key.items}
+    twins = {field.same_as for field in template.fields if field.id in keyed}
+    return tuple(f.id for f in template.items if f.id not in keyed | twins and f.same_as not in keyed)
+
+
+def _key_item(row: Row, template: Template | None) -> KeyItem:
+    if row.cells.get("version"):
+        raise AnswerKeyError(
+            'column "version": keys with versions are not supported yet',
+            where=row.where,
+            fix="leave the column empty and write one key a version",
+            received=row.cells["version"],
+        )
+    name = row.cells["item"]
+    if not name:
+        raise AnswerKeyError(
+            'column "item": is empty', where=row.where, fix="name the field, e.g. q1", received=row.cells
+        )
+    field = _field(row, name, template) if template else None
+    tolerance = _amount(row, "tolerance", Decimal(0))
+    return KeyItem(
+        item=field.id if field else name,
+        answers=_answers(row, field, tolerance),
+        points=float(_amount(row, "points", Decimal(1))),
+        tolerance=float(tolerance),
+        penalty=float(_amount(row, "penalty", Decimal(0))),
+    )
+
+
+def _field(row: Row, name: str, template: Template) -> Field:
+    names = [field.id for field in template.items]
+    matches = [f for f in template.items if f.id == name] or [
+        f for f in template.items if f.id.casefold() == name.casefold()
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if any(field.id.casefold() == name.casefold() for field in template.identifiers):
+        what = f'column "item": on sheet {template.name!r} this says whose sheet it is, not an answer'
+        raise AnswerKeyError(what, where=row.where, fix="remove the line", received=name)
+    raise AnswerKeyError(
+        f'column "item": sheet {template.name!r} has no such item',
+        where=row.where,
+        fix=suggestion(name, names) or f"its items are {_shortened(names)}",
+        received=name,
+    )
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:6])} ... {names[-1]}"
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _amount(row: Row, column: str, default: Decimal) -> Decimal:
+    """A number >= 0 from `column`, or the default where the cell is empty."""
+    text = row.cells.get(column, "")
+    if not text:
+        return default
+    number = _number(text)
+    if number is None:
+        what, fix = "is not a number", "write e.g. 1 or 2.5"
+    elif number < 0:
+        what, fix = "is negative", "write it without the minus"
+    elif number > _LARGEST:
+        what, fix = f"is larger than {_LARGEST}", "check the line"
+    else:
+        return number
+    raise AnswerKeyError(f'column "{column}": {what}', where=row.where, fix=fix, received=text)
+
+
+def _number(text: str) -> Decimal | None:
+    """A finite number, with a point or a decimal comma; None for anything else.
+
+    1,000 is refused too: in some countries it is one, in others a thousand.
+    """
+    if len(text) > 30 or not re.fullmatch(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)", text, re.ASCII):
+        return None
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+        return None
+    return Decimal(text.replace(",", ".")) + 0  # + 0: no negative zero
+
+
+# ---------------------------------------------------------------- answers
+
+
+def _answers(row: Row, field: Field | None, tolerance: Decimal) -> tuple[str, ...]:
+    text = row.cells["answer"]
+    whole = field is not None and text in field.options  # a bubble may itself be labelled "|"
+    parts = [text] if whole else [part.strip() for part in text.split("|")]
+    if "" in parts:
+        raise AnswerKeyError(
+            'column "answer": is empty' if not text else 'column "answer": nothing stands beside a "|"',
+            where=row.where,
+            fix=f"write what is right for {row.cells['item']}",
+            received=text,
+        )
+    if field is None:
+        return tuple(dict.fromkeys(parts))
+    if field.kind == "choice":
+        if tolerance:
+            raise AnswerKeyError(
+                f'column "tolerance": {field.id} is a choice, not a number',
+                where=row.where,
+                fix="leave it empty",
+                received=row.cells["tolerance"],
+            )
+        return tuple(dict.fromkeys(_choice(row, field, part) for part in parts))
+    return tuple(dict.fromkeys(_numeric(row, field, part, tolerance) for part in parts))
+
+
+def _choice(row: Row, field: Field, text: str) -> str:
+    """An answer of one or several marks in the template's spelling and order, e.g. ``c+a`` -> ``A+C``."""
+    labels = [text] if text in field.options else [label.strip() for label in text.split("+")]
+    marked = set()
+    for label in labels:
+        matches = [label] if label in field.options else []
+        matches = matches or [o for o in field.options if o.casefold() == label.casefold()]
+        if len(matches) != 1:
+            raise AnswerKeyError(
+                f'column "answer": {field.id} has no bubble of that name',
+                where=row.where,
+                fix=f"its bubbles are {' '.join(field.options)}",
+                received=text,
+            )
+        marked.update(matches)
+    if len(marked) > 1 and not field.multiple:
+        raise AnswerKeyError(
+            f'column "answer": {field.id} takes one mark, this asks for {len(marked)} together',
+            where=row.where,
+            fix=f'if each of them is right, write "{"|".join(labels)}"',
+            received=text,
+        )
+    return "+".join(option for option in field.options if option in marked)
+
+
+def _numeric(row: Row, field: Field, text: str, tolerance: Decimal) -> str:
+    """A number that the field's boxes can hold, to within the tolerance."""
+    columns = len(field.boxes) // max(len(field.options), 1) or 1
+    if field.options and not all(option.isdecimal() for option in field.options):
+        return _lettered(row, field, text, columns)
+    number = _number(text)
+    if number is None:
+        what, fix = "is not a number", f"{field.id} is a number, write e.g. 12"
+    else:
+        largest = 10**columns - 1
+        nearest = min(max(number.to_integral_value(), Decimal(0)), Decimal(largest))
+        if abs(nearest - number) <= tolerance:
+            return f"{number:f}"
+        what, fix = "cannot be written there", f"{field.id} holds whole numbers from 0 to {largest}"
+    raise AnswerKeyError(f'column "answer": {what}', where=row.where, fix=fix, received=text)
+
+
+def _lettered(row: Row, field: Field, text: str, columns: int) -> str:
+    """An answer in a bubble grid that is not of digits: one option a column."""
+    by_folded = {option.casefold(): option for option in field.options}
+    spelt = [by_folded.get(letter.casefold()) for letter in text]
+    if len(text) > columns or None in spelt:
+        raise AnswerKeyError(
+            'column "answer": cannot be marked there',
+            where=row.where,
+            fix=f"{field.id} holds {columns} of {' '.join(field.options)}",
+            received=text,
+        )
+    return "".join(letter for letter in spelt if letter)
