@@ -1,0 +1,187 @@
+"""The fields of a template: repeats written out, each kind with its boxes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from omrgrade.records import Field, Rect
+from omrgrade.template.source import Mapping
+
+_MAX_REPEATS = 500
+_MAX_BOXES = 5000  # a sheet, all fields together
+_COMMON = ("id", "kind", "role", "label", "at", "size", "gap", "step", "group", "wrap", "same_as")
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_REPEAT = re.compile(r"(?P<stem>.*?)(?P<first>\d{1,4})\.\.(?P<stem2>.*?)(?P<last>\d{1,4})")
+# Column names of marks.csv: an item called "total" would be one of two.
+_RESERVED = {"source", "page", "student_id", "status", "total", "max", "percent", "to_review"}
+
+Boxes = tuple[Rect, ...]
+
+
+def read_fields(root: Mapping) -> tuple[tuple[Field, ...], dict[str, Mapping]]:
+    """All fields in sheet order, and for each id the entry it was written in."""
+    fields: dict[str, Field] = {}
+    entries: dict[str, Mapping] = {}
+    for entry in root.mappings("fields"):
+        for made in _expand(entry):
+            if made.id in fields:
+                raise entry.error(
+                    "id", f"is used twice (the first is on line {entries[made.id].line})",
+                    fix="give every field its own", received=made.id,
+                )  # fmt: skip
+            fields[made.id], entries[made.id] = made, entry
+        if sum(len(f.boxes) for f in fields.values()) > _MAX_BOXES:
+            raise entry.error("id", f"brings the sheet over {_MAX_BOXES} boxes", fix="use several sheets")
+    for made in fields.values():
+        _check_same_as(made, fields, entries[made.id])
+    return tuple(fields.values()), entries
+
+
+def _expand(entry: Mapping) -> list[Field]:
+    entry.what = f"field {entry.text('id')!r}"
+    kind = entry.choice("kind", tuple(_KINDS))
+    boxes_of, keys = _KINDS[kind]
+    entry.only((*_COMMON, *keys))
+    ids = _ids(entry)
+    options = () if kind == "digits" else _options(entry)
+    first = boxes_of(entry, options)
+    role = entry.choice("role", ("identifier", "item"))
+    if role == "item" and (clash := _RESERVED.intersection(ids)):
+        raise entry.error("id", "is a column of marks.csv", fix="rename the field", received=min(clash))
+    label = entry.text("label", default="{n}" if role == "item" else "")
+    return [
+        Field(
+            id=field_id,
+            kind=kind,
+            role="identifier" if role == "identifier" else "item",
+            boxes=tuple(
+                Rect(x=round(b.x + dx, 4), y=round(b.y + dy, 4), width=b.width, height=b.height)
+                for b in first
+            ),
+            options=options,
+            label=label.replace("{n}", number),
+            multiple=kind == "choice" and entry.flag("multiple", default=False),
+            same_as=entry.text("same_as", default="").replace("{n}", number),
+        )
+        for (field_id, number), (dx, dy) in zip(ids.items(), _offsets(entry, len(ids)), strict=True)
+    ]
+
+
+def _ids(entry: Mapping) -> dict[str, str]:
+    """id -> its number: ``q1..q3`` gives q1: 1, q2: 2, q3: 3."""
+    written = entry.text("id")
+    repeat = _REPEAT.fullmatch(written)
+    if not repeat:
+        ids = {written: re.sub(r"^\D*", "", written) or written}
+    else:
+        stem, first, last = repeat["stem"], repeat["first"], repeat["last"]
+        count = int(last) - int(first) + 1
+        if repeat["stem2"] not in ("", stem) or not 1 <= count <= _MAX_REPEATS:
+            raise entry.error(
+                "id", f"must run upward over at most {_MAX_REPEATS} repeats", fix="write it like q1..q20"
+            )
+        width = len(first) if first.startswith("0") else 1
+        ids = {f"{stem}{n:0{width}}": str(n) for n in range(int(first), int(last) + 1)}
+    for field_id in ids:
+        if not _ID.fullmatch(field_id):
+            raise entry.error("id", "must be a letter, then letters, digits, - or _ (40 at most)")
+    return ids
+
+
+def _offsets(entry: Mapping, count: int) -> list[tuple[float, float]]:
+    """How far each repeat lies from the first, mm."""
+    if count == 1:
+        for key in ("step", "group", "wrap"):
+            if key in entry:
+                raise entry.error(key, "needs a repeat", fix="write the id like q1..q20, or leave it out")
+        return [(0.0, 0.0)]
+    step_x, step_y = entry.pair("step", -1000, 1000)
+    group, group_x, group_y = _every(entry, "group", count)
+    wrap, wrap_x, wrap_y = _every(entry, "wrap", count)
+    result = []
+    for n in range(count):
+        column, row = divmod(n, wrap)
+        result.append((
+            column * wrap_x + row * step_x + row // group * group_x,
+            column * wrap_y + row * step_y + row // group * group_y,
+        ))  # fmt: skip
+    return result
+
+
+def _every(entry: Mapping, key: str, count: int) -> tuple[int, float, float]:
+    if key not in entry:
+        return count, 0.0, 0.0
+    inner = entry.mapping(key)
+    inner.only(("after", "step"))
+    return inner.integer("after", 1, _MAX_REPEATS), *inner.pair("step", -1000, 1000)
+
+
+# ---------------------------------------------------------------- one function a kind
+
+
+def _options(entry: Mapping) -> tuple[str, ...]:
+    options = entry.texts("options")
+    if not 2 <= len(options) <= 26 or len(set(options)) != len(options):
+        raise entry.error("options", "must be 2 to 26 different labels", fix="write them like [A, B, C, D]")
+    if any(not o.isalnum() or len(o) > 3 for o in options):
+        # "|" joins the marks of one field, and a long label does not fit over a bubble.
+        raise entry.error("options", "must be labels of 1 to 3 letters or digits")
+    return options
+
+
+def _digit_boxes(entry: Mapping, _: tuple[str, ...]) -> Boxes:
+    # Under 5 mm nobody writes a legible digit; under 2 mm apart, strokes enter the next box.
+    return _grid(entry, 1, entry.integer("boxes", 1, 20), entry.number("gap", 2, 100), 0.0, smallest=5)
+
+
+def _choice_boxes(entry: Mapping, options: tuple[str, ...]) -> Boxes:
+    return _grid(entry, 1, len(options), entry.number("gap", 1, 100), 0.0, smallest=3)
+
+
+def _number_grid(entry: Mapping, options: tuple[str, ...]) -> Boxes:
+    gap_x, gap_y = entry.pair("gap", 1, 100)
+    return _grid(entry, len(options), entry.integer("boxes", 1, 20), gap_x, gap_y, smallest=3)
+
+
+def _grid(entry: Mapping, rows: int, columns: int, gap_x: float, gap_y: float, *, smallest: float) -> Boxes:
+    """Boxes column after column, top to bottom."""
+    x, y = entry.pair("at", 0, 1000)
+    width, height = entry.pair("size", smallest, 50)
+    return tuple(
+        Rect(x=x + column * (width + gap_x), y=y + row * (height + gap_y), width=width, height=height)
+        for column in range(columns)
+        for row in range(rows)
+    )
+
+
+_KINDS: dict[str, tuple[Callable[[Mapping, tuple[str, ...]], Boxes], tuple[str, ...]]] = {
+    "digits": (_digit_boxes, ("boxes",)),
+    "choice": (_choice_boxes, ("options", "multiple")),
+    "grid": (_number_grid, ("boxes", "options")),
+}
+"""kind -> how its boxes are laid out, and the keys it has besides the common ones."""
+
+
+def _check_same_as(made: Field, fields: dict[str, Field], entry: Mapping) -> None:
+    if not made.same_as:
+        return
+    other = fields.get(made.same_as)
+    if other is None or other is made:
+        raise entry.error("same_as", "must be the id of another field", fix=f"known are: {_some(fields)}")
+    if other.same_as:
+        raise entry.error(
+            "same_as", f"points to {other.id!r}, which itself points on", fix="point to one field"
+        )
+    if other.role != made.role or _length(other) != _length(made):
+        raise entry.error("same_as", f"points to {other.id!r}, which has another role or number of digits")
+
+
+def _length(made: Field) -> int:
+    """How many characters the field's value can have."""
+    return len(made.boxes) // (len(made.options) or 1)
+
+
+def _some(fields: dict[str, Field]) -> str:
+    names = list(fields)
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
