@@ -1,0 +1,1 @@
+"""Training and measuring the digit network: the only place that imports Keras."""

@@ -1,0 +1,171 @@
+"""Train a network: batches from a recipe, Adam, early stopping on val_loss, best weights kept."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, cos, pi
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from omrgrade.errors import MissingExtraError
+from omrgrade.training.data import Labelled, one_hot, split, to_input
+from omrgrade.training.network import build
+from omrgrade.training.recipes import RECIPES, VALIDATION
+from omrgrade.training.sources import epochs, pool
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+SMOOTHING = {"seed": 0.0, "paper": 0.02}
+"""Label smoothing: keeps the default network from being sure of what it cannot know (Szegedy et al. 2016)."""
+VALIDATION_SEED = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a training run depends on, besides the data."""
+
+    network: str = "paper"  # one of network.NETWORKS
+    epochs: int = 15
+    batch_size: int = 128
+    seed: int = 0
+    learning_rate: float = 0.001
+    validation_split: float = 0.1
+    patience: int = 4  # epochs without a better val_loss before stopping
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Trained:
+    """A trained network and how it came to be."""
+
+    model: keras.Model  # probabilities, best weights by val_loss
+    history: dict[str, list[float]]  # loss, accuracy, val_loss, val_accuracy, a value per epoch
+    validation: Labelled  # what val_loss was measured on; never trained on
+    seconds: float
+
+
+def train(digits: Labelled, settings: Settings) -> Trained:
+    """Train `settings.network` on the training digits; a part of them is held out for validation."""
+    keras = _keras(settings.seed)
+    started = time.monotonic()
+    learn, held = split(digits, settings.validation_split)
+    validation = pool(VALIDATION[settings.network], held, (VALIDATION_SEED,))
+    model = build(settings.network)
+    classes = model.output_shape[-1]
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=SMOOTHING[settings.network]),
+        metrics=["accuracy"],
+    )
+    pools = epochs(RECIPES[settings.network], learn, settings.seed)
+    batches = _batches(
+        pools, settings, sum(s.weight for s in RECIPES[settings.network]) * len(learn), classes
+    )
+    history = model.fit(
+        batches,
+        epochs=settings.epochs,
+        validation_data=(to_input(validation.images), one_hot(validation.labels, classes)),
+        validation_batch_size=512,
+        callbacks=_callbacks(settings),
+        verbose=0,
+    )
+    pools.close()  # ends the preparing process
+    return Trained(
+        model=model,
+        history={key: [float(v) for v in values] for key, values in history.history.items()},
+        validation=validation,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _keras(seed: int) -> Any:
+    """Keras on TensorFlow, seeded, or the error that says what to install."""
+    try:
+        import keras
+        import tensorflow as tf
+    except ImportError as error:
+        raise MissingExtraError("training", "train") from error
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    return keras
+
+
+def _batches(pools: Iterator[Labelled], settings: Settings, size: float, classes: int) -> Any:
+    """A Keras data set whose images are new in every epoch."""
+    from keras.utils import PyDataset
+
+    batch = settings.batch_size
+
+    class Batches(PyDataset):  # type: ignore[misc]  # Keras is not typed here
+        def __init__(self) -> None:
+            super().__init__()
+            self.current = next(pools)
+
+        def __len__(self) -> int:
+            return ceil(len(self.current) / batch)
+
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            part = self.current.take(slice(index * batch, (index + 1) * batch))
+            return to_input(part.images), one_hot(part.labels, classes)
+
+        def on_epoch_end(self) -> None:
+            self.current = next(pools)
+
+    return Batches()
+
+
+def _callbacks(settings: Settings) -> list[Any]:
+    from keras import callbacks
+
+    chosen = [
+        callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience, restore_best_weights=True),
+        _progress(settings.epochs),
+    ]
+    if settings.network != "seed":  # the seed's network keeps Adam's constant rate
+        chosen.append(callbacks.LearningRateScheduler(lambda epoch: _cosine(epoch, settings)))
+    return chosen
+
+
+def _cosine(epoch: int, settings: Settings) -> float:
+    """Learning rate of an epoch (0-based): half a cosine from the full rate towards 2 % of it."""
+    share = epoch / max(1, settings.epochs)
+    return settings.learning_rate * (0.02 + 0.98 * (1 + cos(pi * share)) / 2)
+
+
+def _progress(total: int) -> Any:
+    """A bar on a terminal's stderr, and one log line per epoch."""
+    from keras.callbacks import Callback
+    from tqdm import tqdm
+
+    class Progress(Callback):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.bar = tqdm(total=total, unit="epoch", disable=None, desc="training")
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.started = time.monotonic()
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            shown = {k: f"{v:.4f}" for k, v in (logs or {}).items() if k != "learning_rate"}
+            self.bar.set_postfix(shown)
+            self.bar.update()
+            seconds = time.monotonic() - self.started
+            log.info("epoch %d/%d in %.0f s: %s", epoch + 1, total, seconds, shown)
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self.bar.close()
+
+    return Progress()
+
+
+def predict(model: keras.Model, part: Labelled) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Model outputs for every image: float32 (N, C)."""
+    outputs: np.ndarray[Any, np.dtype[np.float32]] = model.predict(
+        to_input(part.images), batch_size=512, verbose=0
+    )
+    return outputs
