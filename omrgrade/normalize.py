@@ -86,16 +86,27 @@ def _flatten(grey: Grey) -> Grey:
     """Darkness over the paper, (h, w) uint8: shadows and slow changes of light removed."""
     smooth = cv2.GaussianBlur(grey, (3, 3), 0)
     paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, _STROKE)
-    # A patch that outlasts the small closing is a shadow, unless it is as dark as only thick ink is.
     wide = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, _BLOT)
-    solid = cv2.compare(paper, cv2.convertScaleAbs(wide, alpha=0.6), cv2.CMP_LT)
-    cv2.copyTo(wide, solid, paper)
+    patch = cv2.compare(cv2.subtract(wide, paper), MIN_CONTRAST, cv2.CMP_GT)
+    if patch.any():
+        cv2.copyTo(wide, _thick_ink(patch, paper, wide), paper)
     return cv2.subtract(paper, smooth)
 
 
+def _thick_ink(patch: Grey, paper: Grey, wide: Grey) -> Grey:
+    """Which dark patches wider than a stroke are ink: a shadow comes in from the edge and is not so dark."""
+    solid = cv2.compare(paper, cv2.convertScaleAbs(wide, alpha=0.6), cv2.CMP_LT)
+    count, labels = cv2.connectedComponents(patch)
+    ink = np.ones(count, np.uint8)
+    for rim in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        ink[rim] = 0
+    ink[0] = 0
+    return cv2.bitwise_or(solid, ink[labels])
+
+
 def _quantile(values: Grey, share: float) -> float:
-    """The value that `share` (0-1) of the values lie below, to a grey level: a sort is faster than a percentile."""
-    ordered = np.sort(values, axis=None)  # a radix sort for uint8
+    """The value that `share` (0-1) of the values lie below, to a grey level."""
+    ordered = np.sort(values, axis=None)  # a radix sort for uint8, far faster than a percentile
     return float(ordered[int(share * (ordered.size - 1))]) if ordered.size else 0.0
 
 
@@ -148,7 +159,7 @@ def _fit_line(live: NDArray[np.bool_]) -> tuple[float, float] | None:
     if seen.mean() < LINE_COVER or min(seen[:corner].mean(), seen[-corner:].mean()) < 0.5:
         return None
     first = live.argmax(axis=0)
-    after = ~live
+    after = np.logical_not(live)
     after &= np.arange(depth)[:, None] > first
     after[-1] = True
     end = after.argmax(axis=0)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.normalize import normalize
+from omrgrade.normalize import normalize, to_mnist
 from omrgrade.records import Crop
 from omrgrade.training.data import Labelled
 
@@ -24,24 +24,44 @@ Real = NDArray[np.float32]
 Random = np.random.Generator
 
 
+ALIKE = 0.82  # correlation with the digit as drawn: what the normaliser made of it is still that digit
+UNLIKE = 0.45  # below this it is wreckage that must be refused; between the two it teaches nothing
+
+
 def on_paper(digits: Labelled, count: int, rng: Random) -> Labelled:
     """`count` digits as the box reader sees them; now and then a view it must refuse, labelled NOT_DIGIT."""
-    images, labels = [], []
-    while len(images) < count:
+    views: list[tuple[Grey, int]] = []
+    while len(views) < count:
         pick = int(rng.integers(len(digits)))
-        box = write_box(digits.images[pick], rng)
-        ink = normalize(Crop(pixels=box.pixels, margin=0))
-        if ink.empty:
-            continue
-        if ink.uncut is not None:
-            # One line was found: with a printed outline the view that keeps it is no digit, without one
-            # it is the digit, and the view that lost a stroke teaches nothing.
-            images.append(ink.uncut)
-            labels.append(NOT_DIGIT if box.sides else int(digits.labels[pick]))
-        if ink.uncut is None or box.sides:
-            images.append(ink.image)
-            labels.append(int(digits.labels[pick]))
-    return Labelled(images=np.stack(images[:count]), labels=np.array(labels[:count], digits.labels.dtype))
+        views.extend(_views(digits.images[pick], int(digits.labels[pick]), rng))
+    images, labels = zip(*views[:count], strict=True)
+    return Labelled(images=np.stack(images), labels=np.array(labels, digits.labels.dtype))
+
+
+def _views(digit: Grey, label: int, rng: Random) -> list[tuple[Grey, int]]:
+    """One digit written and read back: the views that the classifier would be shown, with what they are."""
+    box = write_box(digit, rng)
+    ink = normalize(Crop(pixels=box.pixels, margin=0))
+    if ink.empty:
+        return []
+    views = []
+    alike = _likeness(ink.image, box.truth)
+    if alike > ALIKE:
+        views.append((ink.image, label))
+    elif alike < UNLIKE:
+        views.append((ink.image, NOT_DIGIT))
+    if ink.uncut is not None:  # with the outline's line left in it is no digit, unless there was no outline
+        if box.sides:
+            views.append((ink.uncut, NOT_DIGIT))
+        elif _likeness(ink.uncut, box.truth) > ALIKE:
+            views.append((ink.uncut, label))
+    return views
+
+
+def _likeness(image: Grey, truth: Grey) -> float:
+    """Correlation, -1 to 1, of two (28, 28) images, blurred a little so that small shifts do not count."""
+    a, b = (cv2.GaussianBlur(view, (0, 0), 1.2).ravel().astype(np.float32) for view in (image, truth))
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -49,6 +69,7 @@ class Box:
     """A drawn box."""
 
     pixels: Grey  # (h, w) grey, dark ink on light paper
+    truth: Grey  # (28, 28): the ink as MNIST would have it, had there been nothing but the ink
     sides: int  # printed sides that are visible, 0-4
 
 
@@ -64,7 +85,8 @@ def write_box(digit: Grey, rng: Random) -> Box:
     page = paper * (1 - ink * strength)
     if outline is not None:
         page = np.minimum(page, paper * (1 - outline))
-    return Box(pixels=_scan(page, rng), sides=sides)
+    truth = to_mnist(cv2.convertScaleAbs(ink, alpha=255))
+    return Box(pixels=_scan(page, rng), truth=truth, sides=sides)
 
 
 def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> Real:
@@ -139,7 +161,7 @@ def _paper(shape: tuple[int, int], rng: Random) -> Real:
 
 def _outline(shape: tuple[int, int], rng: Random) -> tuple[int, Real]:
     """Printed lines near the rim: how many sides, and (h, w) float32 darkness, share of the light taken."""
-    height, width = shape
+    height = shape[0]
     canvas = np.zeros(shape, np.float32)
     inset = rng.uniform(-0.06, 0.13) * height
     darkness, thickness = rng.uniform(0.15, 0.95), int(rng.choice([1, 1, 1, 2, 2, 3, 5, 7]))
@@ -164,18 +186,16 @@ def _outline(shape: tuple[int, int], rng: Random) -> tuple[int, Real]:
 def _scan(page: Real, rng: Random) -> Grey:
     """Blur, grain, another resolution, JPEG or a 1-bit copy."""
     page = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, 1.6))
-    height, width = page.shape
     kind = rng.random()
     if kind < 0.25:  # a coarse scan
         factor = rng.uniform(0.28, 0.7)
         page = cv2.resize(page, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    page = page + rng.normal(0, rng.uniform(0.3, 5), page.shape) * rng.random()
-    grey = np.clip(page, 0, 255).astype(np.uint8)
+    page = page + (rng.normal(0, rng.uniform(0.3, 5), page.shape) * rng.random()).astype(np.float32)
+    grey: Grey = np.clip(page, 0, 255).astype(np.uint8)
     if kind > 0.85:  # a copier's threshold, halfway between this page's paper and its print
         level = float(np.median(grey)) * rng.uniform(0.6, 0.93)
         grey = np.where(grey > level, 255, 0).astype(np.uint8)
     elif kind > 0.65:
-        grey = cv2.imdecode(
-            cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])[1], 0
-        )
+        packed = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])[1]
+        grey = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
     return grey
