@@ -144,8 +144,7 @@ def _number(text: str) -> Decimal | None:
 
 def _answers(row: Row, field: Field | None, tolerance: Decimal) -> tuple[str, ...]:
     text = row.cells["answer"]
-    whole = field is not None and text in field.options  # a bubble may itself be labelled "|"
-    parts = [text] if whole else [part.strip() for part in text.split("|")]
+    parts = [part.strip() for part in text.split("|")]
     if "" in parts:
         raise AnswerKeyError(
             'column "answer": is empty' if not text else 'column "answer": nothing stands beside a "|"',
@@ -169,7 +168,7 @@ def _answers(row: Row, field: Field | None, tolerance: Decimal) -> tuple[str, ..
 
 def _choice(row: Row, field: Field, text: str) -> str:
     """An answer of one or several marks in the template's spelling and order, e.g. ``c+a`` -> ``A+C``."""
-    labels = [text] if text in field.options else [label.strip() for label in text.split("+")]
+    labels = [label.strip() for label in text.split("+")]
     marked = set()
     for label in labels:
         matches = [label] if label in field.options else []

@@ -169,14 +169,6 @@ def test_a_workbook_names_the_sheet_and_row_of_a_mistake(tmp_path):
         load_key(tmp_path / "key.xlsx", TEMPLATE)
 
 
-def test_a_bubble_label_may_be_a_separator_itself(tmp_path):
-    field = make_template().field("q3")
-    signs = type(field)(id="q3", kind="choice", role="item", boxes=field.boxes[:3], options=("+", "|", "="))
-    template = make_template(fields=(signs,))
-    assert key_of(tmp_path, "item,answer\nq3,+\n", template).items[0].answers == ("+",)
-    assert key_of(tmp_path, "item,answer\nq3,|\n", template).items[0].answers == ("|",)
-
-
 @given(st.binary(max_size=300) | st.text(max_size=200).map(lambda text: ("item,answer\n" + text).encode()))
 def test_any_bytes_give_a_key_or_a_key_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.csv"

@@ -1,0 +1,300 @@
+"""Readings and a key become marks. A doubtful reading is never scored: it waits, neither right nor wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+
+from omrgrade.records import (
+    AnswerKey,
+    Field,
+    FieldReading,
+    ItemScore,
+    KeyItem,
+    Outcome,
+    PageReading,
+    Pupil,
+    Roster,
+    SheetMarks,
+    Template,
+)
+
+NOT_COUNTED = frozenset({"unreadable", "duplicate_page"})
+"""Statuses of pages that earn no marks and do not enter a mean."""
+
+
+# ---------------------------------------------------------------- one item
+
+
+def score_field(reading: FieldReading, item: KeyItem) -> ItemScore:
+    """What a reading earns: review and blank earn 0, the penalty is for wrong answers only.
+
+    Choices are compared as sets of marks, everything else as numbers where both sides are numbers (007 = 7).
+    """
+    outcome: Outcome
+    if reading.status == "review":
+        outcome, points = "unresolved", 0.0
+    elif reading.status == "blank":
+        outcome, points = "omitted", 0.0
+    elif any(_is_right(reading, answer, item.tolerance) for answer in item.answers):
+        outcome, points = "correct", item.points
+    else:
+        outcome, points = "incorrect", 0.0 - item.penalty
+    return ItemScore(
+        item=item.item,
+        outcome=outcome,
+        points=points,
+        max_points=item.points,
+        answer="|".join(item.answers),
+    )
+
+
+def _is_right(reading: FieldReading, answer: str, tolerance: float) -> bool:
+    if reading.value.casefold() == answer.casefold():
+        return True
+    if reading.kind == "choice":
+        return _marks(reading.value) == _marks(answer)
+    value, right = _number(reading.value), _number(answer)
+    # str first: Decimal(0.1) is not 0.1, and a difference of just 0.1 must count as within 0.1
+    return value is not None and right is not None and abs(value - right) <= Decimal(str(tolerance))
+
+
+def _marks(text: str) -> frozenset[str]:
+    """The set of bubbles in ``A|C`` (as read) or ``A+C`` (as in a key)."""
+    return frozenset(label.casefold() for label in re.split(r"[|+]", text))
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+# ---------------------------------------------------------------- fields that say the same thing twice
+
+
+def cross_check(page: PageReading, template: Template) -> PageReading:
+    """The page with every pair of contradicting fields (`Field.same_as`) put under review, both values shown.
+
+    Doing it twice changes nothing more.
+    """
+    fields = {reading.field: reading for reading in page.fields}
+    for field in template.fields:
+        one, two = fields.get(field.same_as), fields.get(field.id)
+        if one and two and one.status == two.status == "read" and not _same(one.value, two.value):
+            fields[one.field] = _contradicted(one, two)
+            fields[two.field] = _contradicted(two, one)
+    if all(fields[reading.field] is reading for reading in page.fields):
+        return page
+    return dataclasses.replace(page, fields=tuple(fields[reading.field] for reading in page.fields))
+
+
+def _contradicted(reading: FieldReading, other: FieldReading) -> FieldReading:
+    """Only one of the two can be right: the probability is shared between them."""
+    certainty = reading.confidence + other.confidence
+    return dataclasses.replace(
+        reading,
+        status="review",
+        reason=f"{reading.field} says {reading.value}, {other.field} says {other.value}",
+        runner_up=other.value,
+        confidence=reading.confidence / certainty if certainty else 0.0,
+    )
+
+
+def _same(one: str, two: str) -> bool:
+    return one == two or _without_zeros(one) == _without_zeros(two) or _marks(one) == _marks(two)
+
+
+def _without_zeros(text: str) -> str:
+    return (text.lstrip("0") or "0") if text.isascii() and text.isdecimal() else text
+
+
+def _agreed(readings: Sequence[FieldReading]) -> FieldReading:
+    """What fields carrying the same value say together.
+
+    A blank one adds nothing. A doubtful one leaves the whole in doubt, unless its best guess is just what the
+    other says for certain.
+    """
+    written = [reading for reading in readings if reading.status != "blank"]
+    certain = [reading for reading in written if reading.status == "read"]
+    if certain and all(_same(reading.value, certain[0].value) for reading in written):
+        return certain[0]
+    doubtful = [reading for reading in written if reading.status == "review"]
+    return (doubtful or written or readings)[0]
+
+
+def _twins(template: Template, fields: Mapping[str, FieldReading], field: Field) -> list[FieldReading]:
+    """Readings of `field` and of those that carry the same value, in sheet order."""
+    root = field.same_as or field.id
+    return [fields[f.id] for f in template.fields if root in (f.id, f.same_as) and f.id in fields]
+
+
+# ---------------------------------------------------------------- whose sheet it is
+
+
+def _student_number(page: PageReading, template: Template) -> str | None:
+    """The number written on the sheet: "" when there is none, None when it is in doubt.
+
+    A sheet with several identifiers (class and number) gives them joined by a hyphen, in sheet order.
+    """
+    fields = {reading.field: reading for reading in page.fields}
+    parts = []
+    for field in template.identifiers:
+        if field.same_as or field.kind == "choice":
+            continue
+        readings = _twins(template, fields, field)
+        agreed = _agreed(readings) if readings else None
+        if agreed is None or agreed.status == "review":
+            return None
+        if agreed.value:
+            parts.append(agreed.value)
+    return "-".join(parts)
+
+
+class _Register:
+    """The roster as a look-up: exactly, else as numbers where only one pupil fits."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._exact = {pupil.student_id for pupil in roster.pupils}
+        self._by_number: dict[str, list[str]] = defaultdict(list)
+        for student_id in self._exact:
+            self._by_number[_without_zeros(student_id)].append(student_id)
+
+    def find(self, number: str) -> str:
+        """The roster's own spelling of `number`; "" when it is not there."""
+        if number in self._exact:
+            return number
+        similar = self._by_number.get(_without_zeros(number), [])
+        return similar[0] if len(similar) == 1 else ""
+
+
+# ---------------------------------------------------------------- sheets
+
+
+def mark_sheets(
+    pages: Sequence[PageReading],
+    template: Template,
+    key: AnswerKey | None = None,
+    roster: Roster | None = None,
+) -> tuple[SheetMarks, ...]:
+    """One row of marks a page, in page order. Nothing is dropped: what is wrong with a page is its status.
+
+    A total never falls below 0, however many penalties. A page whose pixels were seen before is not counted.
+    """
+    pages = [cross_check(page, template) for page in pages]
+    register = _Register(roster) if roster else None
+    marks = [
+        _sheet(page, template, key, register, copy_of)
+        for page, copy_of in zip(pages, _originals(pages), strict=True)
+    ]
+    owners = defaultdict(list)
+    for sheet in marks:
+        if sheet.student_id and sheet.status not in NOT_COUNTED:
+            owners[sheet.student_id].append(sheet)
+    return tuple(
+        _claimed_twice(sheet, owners[sheet.student_id]) if len(owners[sheet.student_id]) > 1 else sheet
+        for sheet in marks
+    )
+
+
+def absent_pupils(marks: Iterable[SheetMarks], roster: Roster | None) -> tuple[Pupil, ...]:
+    """Pupils on the roster of whom no sheet is known, in roster order."""
+    present = {sheet.student_id for sheet in marks if sheet.status not in NOT_COUNTED}
+    return tuple(pupil for pupil in roster.pupils if pupil.student_id not in present) if roster else ()
+
+
+def _originals(pages: Sequence[PageReading]) -> list[PageReading | None]:
+    """For each page the earlier one with the same pixels, if any."""
+    first: dict[str, PageReading] = {}
+    return [
+        None if not page.digest or (seen := first.setdefault(page.digest, page)) is page else seen
+        for page in pages
+    ]
+
+
+def _sheet(
+    page: PageReading,
+    template: Template,
+    key: AnswerKey | None,
+    register: _Register | None,
+    copy_of: PageReading | None,
+) -> SheetMarks:
+    maximum = round(key.total, 9) if key else 0.0
+    row = SheetMarks(
+        source=page.source,
+        page=page.page,
+        student_id="",
+        status="unreadable",
+        problem=page.problem,
+        scores=(),
+        total=0.0,
+        maximum=maximum,
+        to_review=0,
+    )
+    if page.problem:
+        return row
+    if copy_of:
+        problem = f"the same page as {_place(copy_of)}, not counted"
+        return dataclasses.replace(row, status="duplicate_page", problem=problem)
+    scores = _scores(page, template, key) if key else ()
+    to_review = sum(reading.status == "review" for reading in page.fields)
+    student_id, problem = _identify(page, template, register)
+    return dataclasses.replace(
+        row,
+        student_id=student_id,
+        status="unknown_student" if problem else "review" if to_review else "ok",
+        problem=problem,
+        scores=scores,
+        # fsum and rounding: thirty times 0.1 is 3
+        total=min(max(round(math.fsum(score.points for score in scores), 9), 0.0), maximum),
+        to_review=to_review,
+    )
+
+
+def _scores(page: PageReading, template: Template, key: AnswerKey) -> tuple[ItemScore, ...]:
+    """Scores of the keyed items, in sheet order."""
+    fields = {reading.field: reading for reading in page.fields}
+    items = {item.item: item for item in key.items}
+    scores = []
+    for field in template.fields:
+        if field.id in items:
+            missing = FieldReading(
+                field=field.id, kind=field.kind, value="", confidence=0.0, status="review", reason="not read"
+            )
+            readings = _twins(template, fields, field) or [missing]
+            scores.append(score_field(_agreed(readings), items[field.id]))
+    return tuple(scores)
+
+
+def _identify(page: PageReading, template: Template, register: _Register | None) -> tuple[str, str]:
+    """(student id, problem in words)."""
+    number = _student_number(page, template)
+    if number is None or not template.identifiers:
+        return "", ""
+    if not number:
+        return "", "no student number on the sheet"
+    if register is None:
+        return number, ""
+    known = register.find(number)
+    return known or number, "" if known else f"student number {number} is not on the roster"
+
+
+def _claimed_twice(sheet: SheetMarks, owners: Sequence[SheetMarks]) -> SheetMarks:
+    if sheet.status in NOT_COUNTED:
+        return sheet
+    others = [_place(other) for other in owners if other is not sheet]
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    problem = f"student number {sheet.student_id} also stands on {', '.join(others[:3])}{more}"
+    if sheet.status == "unknown_student":
+        return dataclasses.replace(sheet, problem=f"{sheet.problem}; {problem}")
+    return dataclasses.replace(sheet, status="duplicate_student", problem=problem)
+
+
+def _place(page: PageReading | SheetMarks) -> str:
+    return f"{page.source} page {page.page}"
