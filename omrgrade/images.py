@@ -295,8 +295,9 @@ def _drawn_page(page: Any, path: Path) -> tuple[Grey, float]:
     inches = [points / 72 for points in page.get_size()]
     images = _images(page)
     for image in images:
-        _check_size(*image.get_px_size(), path=path)
-    _check_size(*(round(side * PDF_RENDER_DPI) for side in inches), path=path)
+        columns, rows = image.get_px_size()
+        _check_size(columns, rows, path)
+    _check_size(round(inches[0] * PDF_RENDER_DPI), round(inches[1] * PDF_RENDER_DPI), path)
     finest = max((image.get_metadata().horizontal_dpi for image in images), default=0.0)
     affordable = (MAX_PIXELS / 4 / (inches[0] * inches[1])) ** 0.5
     dpi = max(PDF_RENDER_DPI, min(finest, 600.0, affordable))

@@ -1,0 +1,170 @@
+"""Registration by four ArUco markers, one near each corner; three are enough.
+
+Markers are found on a reduced copy, which is five times as fast as at full size; their edges are then
+measured on the scan itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.errors import RegistrationError
+from omrgrade.records import Rect, Scan, Template
+from omrgrade.registration.geometry import Array, Located, homography, project, refine
+from omrgrade.registration.outlines import edge_landmarks
+
+Grey = NDArray[np.uint8]
+Found = dict[int, Array]  # marker id -> corners (4, 2) in scan px, clockwise from the marker's own top left
+
+ATTEMPTS = ((1200, 0.0), (2000, 0.0), (1200, 1.2), (3600, 0.0))
+"""Long side in px and blur in px of the copies searched in turn, until three markers are found."""
+AGREE = 2.5
+"""mm: corners further off than this from a common page are not all of it; curled paper stays below."""
+FIX = "scan the whole sheet with its corner squares uncovered"
+
+
+def locate(scan: Scan, template: Template) -> Located:
+    """Find the template's markers; raises `RegistrationError` when fewer than three are to be seen."""
+    wanted = template.fiducials
+    squares = dict(zip(wanted.ids, wanted.boxes, strict=True))
+    seen = _search(scan.pixels, wanted.dictionary, squares)
+    matrix, found = _agreeing(seen, squares)
+    if matrix is None:
+        raise RegistrationError(_why(seen, squares, scan.pixels), where=scan.source, fix=FIX)
+    if len(found) == 3:
+        found |= _missing_one(scan.pixels, wanted.dictionary, squares, found, matrix)
+        matrix, found = _agreeing(found, squares)
+    assert matrix is not None
+    contrast = _contrast(scan.pixels, found)
+    boxes = [squares[i] for i in found]
+    for reach in (0.8, 0.4):
+        anchors = edge_landmarks(scan.pixels, matrix, boxes, reach=reach, contrast=contrast)
+        matrix = refine(matrix, [anchors])
+    return Located(page_to_scan=matrix, squares=tuple(boxes), contrast=contrast)
+
+
+# ---------------------------------------------------------------- finding markers
+
+
+@cache
+def _detector(dictionary: str) -> Any:
+    parameters = cv2.aruco.DetectorParameters()
+    parameters.minMarkerPerimeterRate = 0.02  # a 9 mm marker on a page that fills half the picture
+    parameters.polygonalApproxAccuracyRate = 0.05  # corners rounded by blur or thick print
+    known = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{dictionary.upper()}"))
+    return cv2.aruco.ArucoDetector(known, parameters)
+
+
+def _detect(pixels: Grey, dictionary: str) -> Found:
+    """Markers in a picture; of two with one id the larger, the other is a scrap or chance texture."""
+    corners, ids, _ = _detector(dictionary).detectMarkers(pixels)
+    numbers = [] if ids is None else ids.ravel().tolist()
+    quads = [quad.reshape(4, 2) for quad in corners]
+    order = sorted(range(len(numbers)), key=lambda k: cv2.contourArea(quads[k]))
+    return {numbers[k]: quads[k].astype(np.float64) for k in order}
+
+
+def _search(pixels: Grey, dictionary: str, squares: dict[int, Rect]) -> Found:
+    """Search the whole picture until three of the template's markers are found."""
+    seen: Found = {}
+    for long_side, blur in ATTEMPTS:
+        scale = min(long_side / max(pixels.shape), 2.0)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        copy = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how)
+        if blur:
+            copy = cv2.GaussianBlur(copy, (0, 0), blur)
+        ratio = np.array(pixels.shape[::-1]) / np.array(copy.shape[::-1])
+        for i, quad in _detect(np.asarray(copy, np.uint8), dictionary).items():
+            seen.setdefault(i, (quad + 0.5) * ratio - 0.5)  # pixel centres are at whole numbers in both
+        if sum(i in seen for i in squares) >= 3:
+            break
+    return seen
+
+
+def _missing_one(
+    pixels: Grey, dictionary: str, squares: dict[int, Rect], found: Found, matrix: Array
+) -> Found:
+    """Look for the fourth marker, sharper and blurred, where the other three say that it is."""
+    missing = next(i for i in squares if i not in found)
+    box = squares[missing]
+    reach = 1.2 * box.width
+    corners = np.array(
+        [(x, y) for x in (box.x - reach, box.right + reach) for y in (box.y - reach, box.bottom + reach)]
+    )
+    where = project(matrix, corners)
+    left, top = np.maximum(np.floor(where.min(axis=0)), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(where.max(axis=0)), pixels.shape[::-1]).astype(int)
+    part = pixels[top:bottom, left:right]
+    if min(part.shape) < 16:
+        return {}
+    for scale, blur in ((0.5, 0.0), (1.0, 0.0), (1.0, 2.0), (0.5, 2.0)):
+        copy = cv2.GaussianBlur(part, (0, 0), blur) if blur else part
+        copy = cv2.resize(copy, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        quad = _detect(np.asarray(copy, np.uint8), dictionary).get(missing)
+        if quad is not None:
+            ratio = np.array(part.shape[::-1]) / np.array(copy.shape[::-1])
+            return {missing: (quad + 0.5) * ratio - 0.5 + (left, top)}
+    return {}
+
+
+# ---------------------------------------------------------------- judging markers
+
+
+def _square_corners(box: Rect) -> Array:
+    return np.array([(box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom)])
+
+
+def _agreeing(seen: Found, squares: dict[int, Rect]) -> tuple[Array | None, Found]:
+    """The homography page mm -> scan px on which most markers agree, four or three, and those markers."""
+    known = [i for i in squares if i in seen]
+    for count in (4, 3):
+        fits = []
+        for ids in combinations(known, count):
+            page = np.concatenate([_square_corners(squares[i]) for i in ids])
+            scan = np.concatenate([seen[i] for i in ids])
+            matrix = homography(page, scan)
+            back = None if matrix is None else homography(scan, page)
+            if matrix is not None and back is not None:
+                error = float(np.hypot(*(project(back, scan) - page).T).max())
+                fits.append((error, ids, matrix))
+        fits = [fit for fit in fits if fit[0] <= AGREE]
+        if fits:
+            _, ids, matrix = min(fits, key=lambda fit: fit[0])
+            return matrix, {i: seen[i] for i in ids}
+    return None, {}
+
+
+def _contrast(pixels: Grey, found: Found) -> float:
+    """Grey levels between paper and print: the median over the markers."""
+    levels = []
+    for quad in found.values():
+        x, y, width, height = cv2.boundingRect(quad.astype(np.float32))
+        part = pixels[max(y, 0) : y + height, max(x, 0) : x + width]
+        levels.append(float(np.percentile(part, 95)) - float(np.percentile(part, 10)))
+    return max(float(np.median(levels)), 1.0)
+
+
+def _why(seen: Found, squares: dict[int, Rect], pixels: Grey) -> str:
+    """Why these markers do not give a page, in a teacher's words."""
+    known = sum(i in seen for i in squares)
+    foreign = sorted(i for i in seen if i not in squares)
+    if known >= 3:
+        return "the corner markers do not lie as on this sheet"
+    if known:
+        return f"only {('one corner marker', 'two corner markers')[known - 1]} found"
+    if foreign:
+        return f"markers of another template (ids {', '.join(map(str, foreign))})"
+    return "the page is blank" if _is_blank(pixels) else "no corner markers found"
+
+
+def _is_blank(pixels: Grey) -> bool:
+    """Whether next to nothing is darker than the paper round it."""
+    small = cv2.resize(pixels, (400, 566), interpolation=cv2.INTER_AREA)
+    paper = cv2.medianBlur(small, 41)
+    return float(np.mean(cv2.subtract(paper, small) > 25)) < 0.0005

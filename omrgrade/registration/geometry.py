@@ -1,0 +1,94 @@
+"""Homographies between page mm and scan px: applying, composing, fitting and refining them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.records import Rect
+
+Array = NDArray[np.float64]
+
+_TRUST = 0.25  # mm: landmarks further off than this from the rest count less and less
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Landmarks:
+    """Points of the page, and how far the scan shows them from where a homography puts them."""
+
+    points: Array  # (n, 2) page mm
+    shifts: Array  # (n, 2) page mm, observed minus expected; nan where nothing was seen along that axis
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Located:
+    """What a registration method finds."""
+
+    page_to_scan: Array  # (3, 3) maps page mm -> scan px (pixel centres at whole numbers)
+    squares: tuple[Rect, ...]  # solid squares that were seen, mm: the fit keeps to them beside the boxes
+    contrast: float  # grey levels between paper and print
+
+
+def project(matrix: Array, points: Array) -> Array:
+    """Map points (..., 2) by a homography (3, 3)."""
+    x, y = points[..., 0], points[..., 1]
+    w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
+    return np.stack(
+        [
+            (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / w,
+            (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / w,
+        ],
+        axis=-1,
+    )
+
+
+def homography(source: Array, target: Array) -> Array | None:
+    """The homography (3, 3) that maps source (n, 2) to target (n, 2) best; None if they allow none."""
+    matrix, _ = cv2.findHomography(source.astype(np.float64), target.astype(np.float64), 0)
+    return None if matrix is None else np.asarray(matrix, dtype=np.float64)
+
+
+def quarter_turns(matrix: Array, centre: tuple[float, float]) -> int:
+    """How far the page is turned in the scan, to the next quarter turn: degrees clockwise, 0 to 270."""
+    x, y = centre
+    (x0, y0), (x1, y1) = project(matrix, np.array([(x, y), (x + 1, y)]))
+    return round(float(np.degrees(np.arctan2(y1 - y0, x1 - x0))) / 90) * 90 % 360
+
+
+def refine(matrix: Array, seen: list[Landmarks]) -> Array:
+    """Correct a homography page mm -> scan px so that it fits the landmarks.
+
+    The correction is itself a small homography of the page, `matrix @ correction`, linear in its eight
+    parameters as long as shifts are small beside the page; weighted least squares with Geman-McClure weights,
+    so that a few wrong landmarks (ink along a box's edge) do not count.
+    """
+    points = np.concatenate([landmarks.points for landmarks in seen])
+    shifts = np.concatenate([landmarks.shifts for landmarks in seen])
+    centre, scale = points.mean(axis=0), max(float(np.ptp(points, axis=0).max()) / 2, 1.0)
+    x, y = ((points - centre) / scale).T
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    along_x = np.stack([one, x, y, zero, zero, zero, x * x, x * y], axis=1)
+    along_y = np.stack([zero, zero, zero, one, x, y, x * y, y * y], axis=1)
+    design = np.concatenate([along_x, along_y])
+    wanted = shifts.T.ravel()
+    known = np.isfinite(wanted)
+    design, wanted = design[known], wanted[known]
+    if len(wanted) < 8:
+        return matrix
+    weights = np.ones_like(wanted)
+    parameters = np.zeros(8)
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weights)
+        parameters = np.linalg.lstsq(design * root[:, None], wanted * root, rcond=None)[0]
+        error = wanted - design @ parameters
+        width = max(_TRUST, 2 * float(np.median(np.abs(error))))
+        weights = 1 / (1 + (error / width) ** 2) ** 2
+    a0, a1, a2, b0, b1, b2, c1, c2 = parameters / scale
+    unit = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
+    correction = np.array([[1 + a1, a2, a0], [b1, 1 + b2, b0], [-c1, -c2, 1]])
+    corrected = matrix @ np.linalg.inv(unit) @ correction @ unit
+    return np.asarray(corrected / corrected[2, 2])

@@ -1,0 +1,161 @@
+"""Printed outlines as landmarks: how far each one lies from where a homography puts it.
+
+Darkness is sampled along short lines across an outline and averaged along it (a one-dimensional edge profile,
+as in SDAPS and in scikit-image's `profile_line`), so the shift is found to a fraction of a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.records import Rect, Template
+from omrgrade.registration.geometry import Array, Landmarks, project
+
+STEP = 0.08  # mm between samples of a profile: one px at 300 dpi
+LINE = 2  # samples: half the width of a printed line (0.3 mm), over which darkness is averaged
+FLANK = 6  # samples from a line's centre to the paper beside it, clear of blur
+MIN_CONTRAST = 0.12
+"""Of the contrast between paper and print: lines whose two sides together stand out less are none."""
+ROUND_KINDS = frozenset({"choice", "grid"})  # printed as ellipses; all others as rectangles
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outline:
+    """A printed rectangle, or the ellipse inscribed in it."""
+
+    rect: Rect  # mm; the line is centred on it
+    round: bool
+
+
+def outlines(template: Template) -> list[Outline]:
+    """Every printed box of a template."""
+    return [
+        Outline(rect=box, round=field.kind in ROUND_KINDS) for field in template.fields for box in field.boxes
+    ]
+
+
+def spread(boxes: Sequence[Outline], count: int) -> list[Outline]:
+    """At most `count` of the boxes, each the farthest from those before it: the first few span the page."""
+    centres = np.array([box.rect.centre for box in boxes])
+    distance = np.full(len(boxes), np.inf)
+    chosen: list[int] = []
+    nearest = int(centres.sum(axis=1).argmin())
+    while len(chosen) < min(count, len(boxes)):
+        chosen.append(nearest)
+        distance = np.minimum(distance, np.hypot(*(centres - centres[nearest]).T))
+        distance[nearest] = -1
+        nearest = int(distance.argmax())
+    return [boxes[i] for i in chosen]
+
+
+def box_landmarks(
+    pixels: NDArray[np.uint8], matrix: Array, boxes: Sequence[Outline], *, reach: float, contrast: float
+) -> Landmarks:
+    """Look for each box's outline within `reach` mm of where `matrix` (page mm -> scan px) puts it.
+
+    pixels: (h, w) uint8 grey. contrast: grey levels between paper and print. Each axis stands for itself: its
+    two opposite sides are looked for together, since one alone may be a neighbour's or a stroke. Returns the
+    boxes' centres with shifts in mm, nan where nothing stands out (a filled bubble hides its outline).
+    """
+    centres = np.array([box.rect.centre for box in boxes], dtype=np.float64).reshape(-1, 2)
+    shifts = np.full_like(centres, np.nan)
+    for axis in (0, 1):
+        sides = [_side(box, axis, sign) for box in boxes for sign in (-1, 1)]
+        along = np.zeros((len(sides), 2))
+        along[:, axis] = 1.0
+        profiles = _profiles(pixels, matrix, np.array(sides).reshape(-1, 11, 2), along, reach)
+        response = _line_response(profiles).reshape(len(boxes), 2, -1).sum(axis=1)
+        shifts[:, axis] = _peak(response, reach, MIN_CONTRAST * contrast)
+    return Landmarks(points=centres, shifts=shifts)
+
+
+def _side(box: Outline, axis: int, sign: int) -> Array:
+    """Eleven points (11, 2) in mm along the side of a box that faces `axis` (0 x, 1 y) towards `sign`."""
+    half = np.array([box.rect.width, box.rect.height]) / 2
+    t = np.linspace(-1, 1, 11)
+    offset = np.empty((11, 2))
+    if box.round:
+        angle = np.radians(22) * t  # flat enough that a shift along the side hardly matters
+        offset[:, axis], offset[:, 1 - axis] = (
+            sign * half[axis] * np.cos(angle),
+            half[1 - axis] * np.sin(angle),
+        )
+    else:
+        offset[:, axis], offset[:, 1 - axis] = sign * half[axis], 0.75 * half[1 - axis] * t
+    return np.asarray(np.array(box.rect.centre) + offset)
+
+
+def edge_landmarks(
+    pixels: NDArray[np.uint8], matrix: Array, squares: Sequence[Rect], *, reach: float, contrast: float
+) -> Landmarks:
+    """Look for the edges of solid dark squares, each half side by itself; else like `box_landmarks`."""
+    starts, ends, outward = [], [], []
+    for square in squares:
+        corners = np.array(
+            [
+                (square.x, square.y),
+                (square.right, square.y),
+                (square.right, square.bottom),
+                (square.x, square.bottom),
+            ]
+        )
+        for i, normal in enumerate(((0, -1), (1, 0), (0, 1), (-1, 0))):
+            a, b = corners[i], corners[(i + 1) % 4]
+            starts += [a + 0.1 * (b - a), a + 0.5 * (b - a)]
+            ends += [a + 0.5 * (b - a), a + 0.9 * (b - a)]
+            outward += [normal, normal]
+    along = np.array(outward, dtype=np.float64).reshape(-1, 2)
+    sides = np.linspace(np.array(starts).reshape(-1, 2), np.array(ends).reshape(-1, 2), 11, axis=1)
+    profiles = _profiles(pixels, matrix, sides, along, reach)
+    found = _peak(_edge_response(profiles), reach, 0.35 * contrast)
+    shifts = np.where(along != 0, along * found[:, None], np.nan)
+    return Landmarks(points=sides.mean(axis=1), shifts=shifts)
+
+
+def _profiles(pixels: NDArray[np.uint8], matrix: Array, sides: Array, along: Array, reach: float) -> Array:
+    """Mean grey (n, samples) across n sides (n, 11, 2) in mm, from -reach to reach and a flank beyond."""
+    count = 2 * (round(reach / STEP) + FLANK + LINE) + 1
+    distance = (np.arange(count) - count // 2) * STEP
+    points = sides[:, :, None, :] + distance[:, None] * along[:, None, None, :]
+    where = project(matrix, points.reshape(len(sides) * sides.shape[1], count, 2)).astype(np.float32)
+    grey = np.empty(where.shape[:2], np.uint8)
+    for first in range(0, len(where), 30_000):  # OpenCV's remap takes at most 32,767 rows
+        part = where[first : first + 30_000]
+        grey[first : first + 30_000] = cv2.remap(
+            pixels, part, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    return np.asarray(grey.reshape(len(sides), sides.shape[1], count).mean(axis=1))
+
+
+def _line_response(profiles: Array) -> Array:
+    """How far a line's centre is darker than both its flanks; 0 or more."""
+    width = 2 * LINE + 1
+    total = np.cumsum(np.pad(profiles, ((0, 0), (1, 0))), axis=1)
+    mean = (total[:, width:] - total[:, :-width]) / width
+    centre, left, right = mean[:, FLANK:-FLANK], mean[:, : -2 * FLANK], mean[:, 2 * FLANK :]
+    return np.maximum(np.minimum(left, right) - centre, 0)
+
+
+def _edge_response(profiles: Array) -> Array:
+    """How much lighter the outer flank is than the inner one."""
+    total = np.cumsum(np.pad(profiles, ((0, 0), (1, 0))), axis=1)
+    n = FLANK
+    inner, outer = total[:, n:-n] - total[:, : -2 * n], total[:, 2 * n :] - total[:, n:-n]
+    return np.maximum((outer - inner) / n, 0)[:, LINE:-LINE]
+
+
+def _peak(response: Array, reach: float, floor: float) -> Array:
+    """Where each response (n, samples) peaks: mm from the middle, nan below `floor` or at the very end."""
+    rows = np.arange(len(response))
+    best = response.argmax(axis=1)
+    inside = np.clip(best, 1, response.shape[1] - 2)
+    before, peak, after = (response[rows, inside + k] for k in (-1, 0, 1))
+    curve = 2 * peak - before - after
+    delta = np.where(curve > 0, (after - before) / (2 * np.where(curve > 0, curve, 1)), 0)
+    shift = (inside - response.shape[1] // 2 + np.clip(delta, -1, 1)) * STEP
+    return np.where((peak >= floor) & (best == inside), shift, np.nan)
