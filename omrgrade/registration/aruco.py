@@ -74,17 +74,26 @@ def _search(pixels: Grey, dictionary: str, squares: dict[int, Rect]) -> Found:
     """Search the whole picture until three of the template's markers are found."""
     seen: Found = {}
     for long_side, blur in ATTEMPTS:
-        scale = min(long_side / max(pixels.shape), 2.0)
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        copy = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how)
-        if blur:
-            copy = cv2.GaussianBlur(copy, (0, 0), blur)
-        ratio = np.array(pixels.shape[::-1]) / np.array(copy.shape[::-1])
-        for i, quad in _detect(np.asarray(copy, np.uint8), dictionary).items():
-            seen.setdefault(i, (quad + 0.5) * ratio - 0.5)  # pixel centres are at whole numbers in both
+        copy, scale = _copy(pixels, max(pixels.shape) / long_side, blur)
+        for i, quad in _detect(copy, dictionary).items():
+            seen.setdefault(i, (quad + 0.5) * scale - 0.5)  # pixel centres are at whole numbers in both
         if sum(i in seen for i in squares) >= 3:
             break
     return seen
+
+
+def _copy(pixels: Grey, shrink: float, blur: float) -> tuple[Grey, float]:
+    """A copy `shrink` times smaller (rounded to a whole number, ten times as fast), or enlarged to twice the
+    size; blurred by `blur` px; and scan px per px of the copy."""
+    scale = float(max(round(shrink), 1)) if shrink > 0.75 else 0.5
+    if scale != 1:
+        k = max(int(scale), 1)
+        even = pixels[: pixels.shape[0] // k * k, : pixels.shape[1] // k * k]
+        how = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(even, None, fx=1 / scale, fy=1 / scale, interpolation=how), np.uint8)
+    if blur:
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), blur), np.uint8)
+    return pixels, scale
 
 
 def _missing_one(
@@ -103,13 +112,11 @@ def _missing_one(
     part = pixels[top:bottom, left:right]
     if min(part.shape) < 16:
         return {}
-    for scale, blur in ((0.5, 0.0), (1.0, 0.0), (1.0, 2.0), (0.5, 2.0)):
-        copy = cv2.GaussianBlur(part, (0, 0), blur) if blur else part
-        copy = cv2.resize(copy, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        quad = _detect(np.asarray(copy, np.uint8), dictionary).get(missing)
+    for shrink, blur in ((2.0, 0.0), (1.0, 0.0), (1.0, 2.0), (2.0, 1.5)):
+        copy, scale = _copy(part, shrink, blur)
+        quad = _detect(copy, dictionary).get(missing)
         if quad is not None:
-            ratio = np.array(part.shape[::-1]) / np.array(copy.shape[::-1])
-            return {missing: (quad + 0.5) * ratio - 0.5 + (left, top)}
+            return {missing: (quad + 0.5) * scale - 0.5 + (left, top)}
     return {}
 
 

@@ -65,29 +65,26 @@ def box_landmarks(
     centres = np.array([box.rect.centre for box in boxes], dtype=np.float64).reshape(-1, 2)
     shifts = np.full_like(centres, np.nan)
     for axis in (0, 1):
-        sides = [_side(box, axis, sign) for box in boxes for sign in (-1, 1)]
-        along = np.zeros((len(sides), 2))
+        sides = centres[:, None, None, :] + _sides(boxes, axis)
+        along = np.zeros((2 * len(boxes), 2))
         along[:, axis] = 1.0
-        profiles = _profiles(pixels, matrix, np.array(sides).reshape(-1, 11, 2), along, reach)
+        profiles = _profiles(pixels, matrix, sides.reshape(-1, 11, 2), along, reach)
         response = _line_response(profiles).reshape(len(boxes), 2, -1).sum(axis=1)
         shifts[:, axis] = _peak(response, reach, MIN_CONTRAST * contrast)
     return Landmarks(points=centres, shifts=shifts)
 
 
-def _side(box: Outline, axis: int, sign: int) -> Array:
-    """Eleven points (11, 2) in mm along the side of a box that faces `axis` (0 x, 1 y) towards `sign`."""
-    half = np.array([box.rect.width, box.rect.height]) / 2
+def _sides(boxes: Sequence[Outline], axis: int) -> Array:
+    """Points along each box's two sides across `axis` (0 x, 1 y): (n, 2, 11, 2) mm from its centre."""
+    half = np.array([(box.rect.width, box.rect.height) for box in boxes]).reshape(-1, 2) / 2
+    curved = np.array([box.round for box in boxes])[:, None]
     t = np.linspace(-1, 1, 11)
-    offset = np.empty((11, 2))
-    if box.round:
-        angle = np.radians(22) * t  # flat enough that a shift along the side hardly matters
-        offset[:, axis], offset[:, 1 - axis] = (
-            sign * half[axis] * np.cos(angle),
-            half[1 - axis] * np.sin(angle),
-        )
-    else:
-        offset[:, axis], offset[:, 1 - axis] = sign * half[axis], 0.75 * half[1 - axis] * t
-    return np.asarray(np.array(box.rect.centre) + offset)
+    angle = np.radians(22) * t  # flat enough that a shift along the side hardly matters
+    out = half[:, axis, None] * np.where(curved, np.cos(angle), 1.0)
+    offset = np.empty((len(boxes), 2, 11, 2))
+    offset[..., axis] = np.stack([-out, out], axis=1)
+    offset[..., 1 - axis] = (half[:, 1 - axis, None] * np.where(curved, np.sin(angle), 0.75 * t))[:, None]
+    return offset
 
 
 def edge_landmarks(
