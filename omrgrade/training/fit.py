@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SMOOTHING = {"seed": 0.0, "paper": 0.02}
-"""Label smoothing: keeps the default network from being sure of what it cannot know (Szegedy et al. 2016)."""
 VALIDATION_SEED = 1
 
 
@@ -60,7 +58,7 @@ def train(digits: Labelled, settings: Settings) -> Trained:
     classes = model.output_shape[-1]
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=SMOOTHING[settings.network]),
+        loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
     pools = epochs(RECIPES[settings.network], learn, settings.seed)

@@ -163,20 +163,22 @@ def _outline(shape: tuple[int, int], rng: Random) -> tuple[int, Real]:
     """Printed lines near the rim: how many sides, and (h, w) float32 darkness, share of the light taken."""
     height = shape[0]
     canvas = np.zeros(shape, np.float32)
-    inset = rng.uniform(-0.06, 0.13) * height
+    closed = rng.random() < 0.4  # a box that stands alone; otherwise a cell of a grid, its lines running on
+    inset = rng.uniform(0.02, 0.13) * height if closed else rng.uniform(-0.06, 0.13) * height
+    end = inset if closed else -2.0
     darkness, thickness = rng.uniform(0.15, 0.95), int(rng.choice([1, 1, 1, 2, 2, 3, 5, 7]))
     tilt = rng.normal(0, 0.015)
     sides = 0
     for side in range(4):
         offset = inset + rng.normal(0, 0.015) * height
-        if offset < -thickness / 2 or rng.random() < 0.1:
+        if not closed and (offset < -thickness / 2 or rng.random() < 0.1):
             continue
         sides += 1
         thick = max(1, thickness + int(rng.integers(-1, 2)))
         turned = np.rot90(canvas, side)
         across = turned.shape[1]
         line = np.zeros(turned.shape, np.float32)
-        ends = [(-2, offset - tilt * across / 2), (across + 2, offset + tilt * across / 2)]
+        ends = [(end, offset - tilt * across / 2), (across - end, offset + tilt * across / 2)]
         points = [(round(px * 16), round(py * 16)) for px, py in ends]
         cv2.line(line, points[0], points[1], float(darkness), thick, cv2.LINE_AA, shift=4)
         np.maximum(turned, line, out=turned)

@@ -73,8 +73,11 @@ _state: tuple[Recipe, Labelled] | None = None  # of the preparing process
 
 
 def _start(recipe: Recipe, digits: Labelled) -> None:
+    import cv2
+
     global _state
     _state = recipe, digits
+    cv2.setNumThreads(1)  # images this small gain nothing from threads, and the network needs the cores
 
 
 def _pool(seed: tuple[int, ...]) -> Labelled:
