@@ -28,16 +28,18 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
 
     probabilities: (C,) calibrated, the ten digits first, then whatever else the model knows ("not_digit").
     """
-    if ink.empty:
+    if ink.empty and ink.uncut is None:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     digits = probabilities[: len(DIGITS)]
     best, second = np.argsort(digits)[:-3:-1]
     confidence = float(np.clip(digits[best], 0, 1))
     not_digit = float(max(0.0, 1 - digits.sum()))
-    if ink.contrast < policy.faint and confidence < policy.accept:
+    if (ink.empty or ink.contrast < policy.faint) and confidence < policy.accept:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     reason = ""
-    if ink.contrast < policy.faint:
+    if ink.empty:
+        reason = f"the box's outline, or {DIGITS[best]}"
+    elif ink.contrast < policy.faint:
         reason = "very faint"
     elif confidence < policy.accept:
         reason = "not one digit" if not_digit > confidence else f"{DIGITS[best]} or {DIGITS[second]}"

@@ -8,6 +8,8 @@ Yadav & Bottou 2019).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ RIM = 0.26  # an outline is looked for in this outer share of the crop
 LINE_COVER = 0.80  # a printed line runs along this share of its side; digits rarely do
 _STROKE = np.ones((17, 17), np.uint8)  # px at WORK_SIDE: wider than a stroke
 _BLOT = np.ones((33, 33), np.uint8)  # wider than the filled loop of an 8
+_SLACK = 6  # px: an outline lies this near to where the template says, or is not found
 _NEAR = np.ones((3, 3), np.uint8)
 _EDGE = np.ones((5, 5), np.uint8)
 MIN_CONTRAST = 8.0  # grey levels: fainter than this is paper
@@ -65,11 +68,11 @@ def normalize(crop: Crop) -> Ink:
     grey, scale = _working_copy(crop.pixels)
     dark = _flatten(grey)
     noise = _noise(dark)
-    inside, lines = _inside_outline(dark, max(5.0, 3 * noise), round(crop.margin * scale))
+    inside, lines, doubtful = _inside_outline(dark, max(5.0, 3 * noise), round(crop.margin * scale))
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     image, contrast = _ink_image(dark, inside, floor)
     uncut = None
-    if lines == 1 and crop.margin == 0:  # one straight stroke at the rim may as well be the bar of a 7
+    if doubtful:  # a straight stroke at the rim may as well be the bar of a 7
         uncut, _ = _ink_image(dark, np.ones_like(inside), floor)
     return Ink(image=image, uncut=uncut, contrast=contrast, noise=noise, lines=lines)
 
@@ -115,29 +118,90 @@ def _noise(dark: Grey) -> float:
     return _quantile(dark[::2, ::2], 0.4) / 1.5 + 0.5
 
 
-def _inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int]:
-    """(h, w) uint8, 1 inside the printed outline, and the number of sides where a line was found."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """A printed line along one side, seen with that side on top, px."""
+
+    left: float  # first row below the line at its left end
+    right: float  # and at its right end
+    thickness: float
+
+
+def _inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int, bool]:
+    """(h, w) uint8, 1 inside the printed outline; on how many sides it was found; whether it may be ink."""
+    doubtful = False
+    if margin:
+        lines = _find_lines(dark, floor, depth=margin + _SLACK, inset=margin + 2)
+    else:
+        depth = round(RIM * min(dark.shape))
+        lines = _find_lines(dark, floor, depth, inset=0)  # a grid's lines run through to the crop's edges
+        if _count(lines) < 2:
+            frame = _find_lines(dark, floor, depth, inset=depth)
+            corners = _inked_corners(dark > floor, frame)
+            lines = frame if corners > 0.1 else lines
+            doubtful = _count(lines) in (1, 3) or 0.1 < corners < 0.5
     inside = np.ones(dark.shape, np.uint8)
-    reach = [0, 0, 0, 0]  # how far each side is cut, px
+    for turn, line in enumerate(lines):
+        if line is not None:
+            keep = np.rot90(inside, turn)
+            below = np.linspace(line.left, line.right, len(keep[0]))
+            keep[np.arange(len(keep))[:, None] < below] = 0
+    return inside, _count(lines), doubtful
+
+
+def _count(lines: list[_Line | None]) -> int:
+    return sum(line is not None for line in lines)
+
+
+def _find_lines(dark: Grey, floor: float, depth: int, inset: int) -> list[_Line | None]:
+    """The printed line within `depth` px of each side: top, right, bottom, left; None where there is none.
+
+    inset: px at both ends of a side that are not looked at.
+    """
+    lines: list[_Line | None] = [None] * 4
+    reach = [inset] * 4  # what the sides cut off each other, px
     for turn in (0, 1, 2, 3, 0, 1, 2, 3):  # a side may show its line only once its neighbours' are gone
-        if reach[turn]:
+        if lines[turn] is not None:
             continue
-        side, keep = np.rot90(dark, turn), np.rot90(inside, turn)
-        height, width = side.shape
-        # rot90 turns counter-clockwise: the next side's cut is at the left, the last one's at the right
+        side = np.rot90(dark, turn)
+        width = side.shape[1]
+        # rot90 turns counter-clockwise: the last side's cut is at the left, the next one's at the right
         left, right = reach[turn - 1], width - reach[(turn + 1) % 4]
-        found = _line_edge(side[: round(RIM * height) + margin, left:right], floor)
+        found = _line_edge(side[:depth, left:right], floor)
         if found is not None:
-            edge = found[0] + (found[1] - found[0]) * (np.arange(width) - left) / (right - left - 1)
-            reach[turn] = int(np.ceil(edge.max()))
-            keep[np.arange(height)[:, None] < edge] = 0
-    return inside, sum(cut > 0 for cut in reach)
+            slope = (found.right - found.left) / (right - left - 1)
+            lines[turn] = _Line(
+                left=found.left - slope * left,
+                right=found.right + slope * (width - right),
+                thickness=found.thickness,
+            )
+            reach[turn] = max(inset, int(np.ceil(max(found.left, found.right))))
+    return lines
 
 
-def _line_edge(band: Grey, floor: float) -> tuple[float, float] | None:
+def _inked_corners(ink: NDArray[np.bool_], lines: list[_Line | None]) -> float:
+    """Ink (0-1) where three or four lines meet, at the worst of these corners; 0 with fewer lines.
+
+    A printed box has all its corners; the curves of a 0, straight as they may be, have none.
+    """
+    if _count(lines) < 3:
+        return 0.0
+    worst = 1.0
+    for turn in range(4):
+        top, left = lines[turn], lines[turn - 1]
+        if top is None or left is None:
+            continue
+        # the left side's line, seen with the top up, has its right end there; look at the outer corner
+        x, y = (round(end - 0.75 * line.thickness - 1) for end, line in ((left.right, left), (top.left, top)))
+        corner = np.rot90(ink, turn)[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        worst = min(worst, float(corner.mean())) if corner.size else 0.0
+    return worst
+
+
+def _line_edge(band: Grey, floor: float) -> _Line | None:
     """First row below the printed line(s) in a band, at its left and right end; None without a line."""
     depth, width = band.shape
-    found: tuple[float, float] | None = None
+    found: _Line | None = None
     for _ in range(3):  # a thick rule, its shadow and a neighbour's rule
         strength = float(cv2.reduce(band, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).max())
         if strength < 0.5 * floor:
@@ -146,30 +210,31 @@ def _line_edge(band: Grey, floor: float) -> tuple[float, float] | None:
         if ends is None:
             break
         found = ends
-        clear = np.arange(depth)[:, None] >= np.linspace(ends[0], ends[1], width)
+        clear = np.arange(depth)[:, None] >= np.linspace(ends.left, ends.right, width)
         band = band * clear
     return found
 
 
-def _fit_line(live: NDArray[np.bool_]) -> tuple[float, float] | None:
+def _fit_line(live: NDArray[np.bool_]) -> _Line | None:
     """Lower edge, at the left and right end, of the line that runs through a band's ink (depth, w)."""
     depth, width = live.shape
-    seen = live.any(axis=0)
+    seen = np.asarray(live.any(axis=0))
     corner = width // 10
     if seen.mean() < LINE_COVER or min(seen[:corner].mean(), seen[-corner:].mean()) < 0.5:
         return None
-    first = live.argmax(axis=0)
+    first = np.asarray(live.argmax(axis=0))
     after = np.logical_not(live)
     after &= np.arange(depth)[:, None] > first
     after[-1] = True
-    end = after.argmax(axis=0)
+    end = np.asarray(after.argmax(axis=0))
     third = width // 3
     left, right = _median(end[:third][seen[:third]]), _median(end[-third:][seen[-third:]])
     fit = (left + right) / 2 + (right - left) * 1.5 * np.linspace(-0.5, 0.5, width)
     good = seen & (abs(end - fit) <= 1.6)
-    if good.mean() < 0.6 or fit.max() > depth or _median((end - first)[good]) > 0.7 * depth:
+    thickness = _median((end - first)[good])
+    if good.mean() < 0.6 or fit.max() > depth or thickness > 0.7 * depth:
         return None
-    return float(fit[0]) + 1, float(fit[-1]) + 1
+    return _Line(left=float(fit[0]) + 1, right=float(fit[-1]) + 1, thickness=thickness)
 
 
 def _median(values: NDArray[np.intp]) -> float:

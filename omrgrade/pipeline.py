@@ -48,8 +48,8 @@ def read_crops(crops: Sequence[Crop], classifier: Classifier, policy: Policy) ->
 def _classify(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.float32]:
     """Class probabilities (N, C), both views of a doubtful outline merged; empty boxes get zeros."""
     written = [n for n, ink in enumerate(inks) if not ink.empty]
-    doubtful = [n for n in written if inks[n].uncut is not None]
-    views = [inks[n].image for n in written] + [view for n in doubtful if (view := inks[n].uncut) is not None]
+    doubtful = [n for n, ink in enumerate(inks) if ink.uncut is not None]
+    views = [inks[n].image for n in written] + [view for ink in inks if (view := ink.uncut) is not None]
     result = np.zeros((len(inks), len(classifier.card.classes)), np.float32)
     if views:
         found = classifier.probabilities(np.stack(views))
