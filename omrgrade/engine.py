@@ -1,0 +1,292 @@
+"""Where chunks of pages run: in this process, or in a pool of processes.
+
+All engines give the same results in the order of the chunks. A page that kills its worker, or that raises
+what nobody foresaw, costs only itself: its chunk is read again page by page, and the page that fails alone is
+returned as a reading with its problem.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Protocol
+
+from omrgrade.errors import OmrgradeError, PageError
+from omrgrade.records import PageReading, PageRef
+
+Chunk = Sequence[PageRef]
+Reader = Callable[[Chunk], list[PageReading]]
+Work = Callable[[], Reader]
+"""Called once in every process; loads what reading needs (template, model) and returns the reader of chunks.
+
+It travels to the workers, so it must be picklable: a module's function or a frozen record, not a lambda.
+"""
+
+WINDOW = 3
+"""Chunks per worker that may be in flight or wait for an earlier one: bounds memory."""
+
+
+class Engine(Protocol):
+    """Runs work over chunks."""
+
+    def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
+        """The readings of each chunk, in the order of the chunks, one a page."""
+        ...
+
+
+def make_engine(jobs: int | None = None) -> Engine:
+    """An engine of that many processes; None: as many as there are cores for this process."""
+    if jobs is not None and jobs < 1:
+        raise OmrgradeError("the number of jobs must be at least 1", received=jobs)
+    jobs = jobs or available_cores()
+    return SerialEngine() if jobs == 1 else ProcessEngine(jobs)
+
+
+def available_cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# ---------------------------------------------------------------- in this process
+
+
+class SerialEngine:
+    """Reads in this process, one chunk after the other."""
+
+    def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
+        """See `Engine.map`."""
+        reader = work()
+        for chunk in chunks:
+            yield _read(reader, chunk)
+
+
+def _read(reader: Reader, chunk: Chunk) -> list[PageReading]:
+    """Read a chunk; if that fails, page by page, so that a failure is laid at the right door."""
+    try:
+        readings = reader(chunk)
+    except Exception as error:
+        foreseen = isinstance(error, OmrgradeError)
+        if foreseen and not isinstance(error, PageError):
+            raise
+        if len(chunk) == 1:
+            return [_failed(chunk[0], str(error) if foreseen else f"{type(error).__name__}: {error}")]
+        return [reading for ref in chunk for reading in _read(reader, [ref])]
+    if len(readings) != len(chunk):
+        raise RuntimeError(f"{len(chunk)} pages gave {len(readings)} readings")
+    return readings
+
+
+def _failed(ref: PageRef, problem: str) -> PageReading:
+    return PageReading(source=ref.path, page=ref.page, problem=problem)
+
+
+# ---------------------------------------------------------------- a pool of processes
+
+
+@dataclass(eq=False)
+class _Task:
+    """Part of a chunk: all of it, or, after it killed a worker, one page."""
+
+    index: int  # of the chunk
+    first: int  # of its first page in the chunk
+    pages: Chunk
+    alone: bool = False  # the page was in a chunk that killed its worker
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    task: _Task | None = None
+    ready: bool = False
+
+
+@dataclass
+class _Pending:
+    """A chunk whose readings are not all there."""
+
+    readings: list[PageReading | None]
+    left: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = len(self.readings)
+
+
+class ProcessEngine:
+    """Reads in `jobs` spawned processes, each with one OpenCV thread.
+
+    Not a `ProcessPoolExecutor`: there one dead worker breaks the pool and fails every chunk in flight, and
+    nobody can say which page it was on.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
+        """See `Engine.map`. Closing the iterator, or Ctrl-C, ends the workers; what was yielded stays."""
+        run = _Run(work, iter(chunks), self.jobs)
+        try:
+            yield from run.results()
+        finally:
+            run.stop()
+
+
+class _Run:
+    """One call of `ProcessEngine.map`: the workers, what they do, and what waits for its turn."""
+
+    def __init__(self, work: Work, chunks: Iterator[Chunk], jobs: int) -> None:
+        self._work = work
+        self._chunks = enumerate(chunks)
+        self._jobs = jobs
+        self._again: deque[_Task] = deque()
+        self._pending: dict[int, _Pending] = {}
+        self._workers: list[_Worker] = []
+        self._started = 0  # chunks handed out
+        self._next = 0  # the chunk to yield next
+
+    def results(self) -> Iterator[list[PageReading]]:
+        while True:
+            self._hand_out()
+            while self._next in self._pending and not self._pending[self._next].left:
+                done = self._pending.pop(self._next)
+                self._next += 1
+                yield [reading for reading in done.readings if reading is not None]
+                self._hand_out()
+            if not self._pending:
+                return
+            self._listen()
+
+    def stop(self) -> None:
+        for worker in self._workers:
+            worker.pipe.close()
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
+
+    def _hand_out(self) -> None:
+        """Give every idle worker a task; workers are started only when there is something for them to do."""
+        while task := self._take_task():
+            worker = next((w for w in self._workers if w.task is None), None) or self._start()
+            worker.task = task
+            try:
+                worker.pipe.send(task.pages)
+            except OSError:
+                self._bury(worker)
+
+    def _take_task(self) -> _Task | None:
+        if all(w.task for w in self._workers) and len(self._workers) >= self._jobs:
+            return None
+        if self._again:
+            return self._again.popleft()
+        if self._started - self._next >= WINDOW * self._jobs:
+            return None
+        index, chunk = next(self._chunks, (-1, ()))
+        if index < 0:
+            return None
+        self._started = index + 1
+        self._pending[index] = _Pending([None] * len(chunk))
+        return _Task(index=index, first=0, pages=list(chunk)) if chunk else self._take_task()
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
+        with _interrupts_ignored():  # inherited, so that Ctrl-C does not hit a worker while it still loads
+            process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _listen(self) -> None:
+        """Wait until a worker says something or dies."""
+        by_pipe = {worker.pipe: worker for worker in self._workers}
+        for pipe in wait(list(by_pipe)):
+            worker = by_pipe[pipe]  # type: ignore[index]
+            try:
+                answer = worker.pipe.recv()
+            except (EOFError, OSError):
+                self._bury(worker)
+                continue
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer == _READY:
+                worker.ready = True
+            elif worker.task is not None:
+                self._keep(worker.task, answer)
+                worker.task = None
+
+    def _keep(self, task: _Task, readings: list[PageReading]) -> None:
+        pending = self._pending[task.index]
+        pending.readings[task.first : task.first + len(readings)] = readings
+        pending.left -= len(readings)
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker died: have its pages read again, each alone; a page that was alone is given up."""
+        worker.pipe.close()
+        worker.process.join(5)
+        self._workers.remove(worker)
+        task = worker.task
+        if not worker.ready:
+            raise OmrgradeError(
+                "a worker process could not be started",
+                fix="use one job; in a script, call this under: if __name__ == '__main__'",
+                received=f"exit code {worker.process.exitcode}",
+            )
+        if task is None:
+            return
+        if task.alone:
+            code = worker.process.exitcode
+            problem = f"reading this page crashed its worker process (exit code {code})"
+            self._keep(task, [_failed(task.pages[0], problem)])
+        else:
+            self._again.extend(
+                _Task(index=task.index, first=task.first + k, pages=[ref], alone=True)
+                for k, ref in enumerate(task.pages)
+            )
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set signal handlers, and only it gets Ctrl-C
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_READY = "ready"
+
+
+def _serve(pipe: Connection, work: Work) -> None:
+    """A worker's life: load, then read chunks until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    import cv2
+
+    cv2.setNumThreads(1)  # as many processes as cores: threads of their own would only get in their way
+    try:
+        reader = work()
+        pipe.send(_READY)
+        while True:
+            pipe.send(_read(reader, pipe.recv()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent has gone, or has no more work
+    except Exception as error:
+        pipe.send(error)

@@ -1,0 +1,158 @@
+"""Every engine gives the same readings in the same order, whatever breaks on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from omrgrade.engine import WINDOW, ProcessEngine, SerialEngine, available_cores, make_engine
+from omrgrade.errors import ModelError, OmrgradeError, UnreadableImageError
+from omrgrade.records import PageReading, PageRef
+
+
+@dataclass(frozen=True)
+class Work:
+    """Reads pages by what their names say should happen."""
+
+    log: str = ""
+
+    def __call__(self):
+        if self.log == "bad model":
+            raise ModelError("no model", received="x")
+        if self.log == "dies at once":
+            os._exit(7)
+        return self.read
+
+    def read(self, chunk):
+        out = []
+        for ref in chunk:
+            if self.log:
+                with Path(self.log).open("a") as file:
+                    file.write(f"{ref.path}\n")
+            if ref.path.startswith("slow"):
+                time.sleep(0.3)
+            if ref.path.startswith("crash"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if ref.path.startswith("unlucky") and Path(self.log).read_text().count(ref.path) == 1:
+                os._exit(3)
+            if ref.path.startswith("bug"):
+                raise ValueError("a surprise")
+            if ref.path.startswith("bad page"):
+                raise UnreadableImageError("damaged")
+            out.append(PageReading(source=ref.path, page=ref.page, digest=str(len(ref.path))))
+        return out
+
+
+def chunks(*names):
+    return [[PageRef(path=name) for name in chunk] for chunk in names]
+
+
+ENGINES = [SerialEngine(), ProcessEngine(2)]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["serial", "processes"])
+def test_results_come_in_the_order_of_the_chunks(engine):
+    work = [["slow a", "b"], ["c"], [], ["d", "e", "f"], ["g"]]
+    found = [[r.source for r in readings] for readings in engine.map(Work(), chunks(*work))]
+    assert found == work
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["serial", "processes"])
+def test_what_nobody_foresaw_costs_only_its_page(engine):
+    found = [r for rs in engine.map(Work(), chunks(["a", "bug", "b"], ["bad page", "c"])) for r in rs]
+    assert [(r.source, r.problem) for r in found] == [
+        ("a", ""), ("bug", "ValueError: a surprise"), ("b", ""), ("bad page", "damaged"),
+        ("c", ""),
+    ]  # fmt: skip
+
+
+def test_a_dead_worker_costs_only_its_page_which_is_retried_once_alone(tmp_path):
+    log = tmp_path / "log"
+    work = chunks(["a", "crash", "b"], ["c"], ["unlucky", "d"], ["e"])
+    found = [r for rs in ProcessEngine(2).map(Work(str(log)), work) for r in rs]
+    assert [r.source for r in found] == ["a", "crash", "b", "c", "unlucky", "d", "e"]
+    problems = {r.source: r.problem for r in found if r.problem}
+    assert list(problems) == ["crash"]
+    assert "crashed its worker" in problems["crash"] and "-9" in problems["crash"]
+    assert log.read_text().split().count("crash") == 2
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["serial", "processes"])
+def test_what_no_page_can_help_ends_the_run(engine):
+    with pytest.raises(ModelError, match="no model"):
+        list(engine.map(Work("bad model"), chunks(["a"])))
+
+
+def test_workers_that_cannot_start_end_the_run():
+    with pytest.raises(OmrgradeError, match=r"could not be started.*exit code 7"):
+        list(ProcessEngine(1).map(Work("dies at once"), chunks(["a"])))
+
+
+def test_work_in_flight_is_bounded():
+    taken = []
+
+    def endless():
+        for n in range(1000):
+            taken.append(n)
+            yield [PageRef(path=f"slow {n}" if n == 0 else f"{n}")]
+
+    results = ProcessEngine(2).map(Work(), endless())
+    next(results)
+    assert len(taken) <= 2 * WINDOW + 1
+    results.close()
+
+
+def test_closing_ends_the_workers():
+    import multiprocessing
+
+    results = ProcessEngine(2).map(Work(), chunks(["a"], ["slow b"], ["slow c"], ["slow d"]))
+    next(results)
+    assert multiprocessing.active_children()
+    results.close()
+    assert not multiprocessing.active_children()
+
+
+SCRIPT = """
+import sys, signal
+sys.path.insert(0, {tests!r})
+from test_engine import Work, chunks
+from omrgrade.engine import ProcessEngine
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    kept = []
+    try:
+        for readings in ProcessEngine(2).map(Work(), chunks(*[["slow %d" % n] for n in range(60)])):
+            kept += readings
+            print("one", flush=True)
+    except KeyboardInterrupt:
+        print("kept", len(kept), flush=True)
+"""
+
+
+def test_ctrl_c_stops_cleanly_and_keeps_what_was_done(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent)))
+    run = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert run.stdout.readline() == "one\n"
+    os.killpg(run.pid, signal.SIGINT)  # what a terminal does: the whole group
+    out, err = run.communicate(timeout=20)
+    assert run.returncode == 0 and err == ""
+    kept = int(out.split()[-1])
+    assert 1 <= kept == 1 + out.count("one") < 60
+
+
+def test_make_engine():
+    assert isinstance(make_engine(1), SerialEngine)
+    assert make_engine(3).jobs == 3
+    assert 1 <= available_cores() <= os.cpu_count()
+    with pytest.raises(OmrgradeError, match="at least 1"):
+        make_engine(0)
