@@ -1,0 +1,49 @@
+"""``omrgrade simulate``: filled, scanned-looking pages with known truth."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("simulate")
+@click.argument("template")
+@click.option("-n", "--count", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Pages.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same pages."
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["scanner", "photo", "copier", "clean"]),
+    default="scanner",
+    show_default=True,
+    help="What the pages go through.",
+)
+@click.option("--data", type=click.Path(path_type=Path), help="MNIST as .npz; default: the bundled one.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write into.",
+)
+def command(template: str, count: int, seed: int, profile: str, data: Path | None, output: Path) -> None:
+    """Fill in TEMPLATE as a class of pupils would and scan it.
+
+    Writes the pages, truth.csv (what stands in every field), and key.csv and roster.csv to grade them with.
+    """
+    from tqdm import tqdm
+
+    from omrgrade.simulate import simulate_batch
+    from omrgrade.template import load_template
+
+    loaded = load_template(template)
+    with tqdm(total=count, unit="page", disable=not sys.stderr.isatty()) as progress:
+
+        def advance(done: int) -> None:
+            progress.update(done - progress.n)
+
+        simulate_batch(loaded, count, seed, profile, output, data=data, on_page=advance)
+    click.echo(f"{count} pages in {output}", err=True)
