@@ -14,12 +14,13 @@ class OmrgradeError(Exception):
     exit_code = 3
 
     def __init__(self, what: str, *, where: str = "", fix: str = "", received: object = _MISSING) -> None:
-        message = f"{where}: {what}" if where else what
+        reason = what
         if fix:
-            message += f"; {fix}"
+            reason += f"; {fix}"
         if received is not _MISSING:
-            message += f" (received {received!r})"
-        super().__init__(message)
+            reason += f" (received {received!r})"
+        self.reason = reason  # the message without `where`, for tables that name the place in a column
+        super().__init__(f"{where}: {reason}" if where else reason)
 
 
 class TemplateError(OmrgradeError):

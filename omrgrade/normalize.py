@@ -80,6 +80,8 @@ def normalize(crop: Crop) -> Ink:
 def _working_copy(pixels: Grey) -> tuple[Grey, float]:
     """The crop with its smaller side at WORK_SIDE px, and the scale that was used."""
     scale = WORK_SIDE / min(pixels.shape)
+    if scale == 1:
+        return pixels, scale
     size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return cv2.resize(pixels, size, interpolation=way), scale
@@ -132,6 +134,8 @@ def _inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int, b
     doubtful = False
     if margin:
         lines = _find_lines(dark, floor, depth=margin + _SLACK, inset=margin + 2)
+        unseen = _Line(left=margin + 2, right=margin + 2, thickness=2)  # where the template says it is
+        lines = [line or unseen for line in lines]
     else:
         depth = round(RIM * min(dark.shape))
         lines = _find_lines(dark, floor, depth, inset=0)  # a grid's lines run through to the crop's edges
@@ -145,8 +149,27 @@ def _inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int, b
         if line is not None:
             keep = np.rot90(inside, turn)
             below = np.linspace(line.left, line.right, len(keep[0]))
-            keep[np.arange(len(keep))[:, None] < below] = 0
+            rows = np.arange(len(keep))[:, None]
+            keep[rows < below] = 0
+            if margin:
+                _let_through(np.rot90(dark, turn) > 2 * floor, keep, below, line.thickness)
     return inside, _count(lines), doubtful
+
+
+def _let_through(ink: NDArray[np.bool_], keep: Grey, below: NDArray[np.float64], thickness: float) -> None:
+    """Keep, in place, what a stroke has left outside of the box: ink on both sides of the line, top side up.
+
+    ink, keep: (h, w); below: (w,) first row inside the line.
+    """
+    columns = np.arange(keep.shape[1])
+    inner = np.clip(np.ceil(below).astype(int), 0, len(keep) - 1)
+    outer = np.ceil(below - thickness).astype(int) - 3
+    crosses = (outer >= 0) & ink[inner, columns] & ink[np.maximum(outer, 0), columns]
+    if not crosses.any():
+        return
+    keep[(np.arange(len(keep))[:, None] < below) & crosses] = 1
+    near = np.convolve(crosses, np.ones(7), "same") > 0  # strokes run on aslant
+    keep[(np.arange(len(keep))[:, None] <= outer) & near & ink] = 1
 
 
 def _count(lines: list[_Line | None]) -> int:

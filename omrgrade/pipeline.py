@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.boxes import merge_views, read_box
+from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, load_classifier
-from omrgrade.normalize import normalize
-from omrgrade.records import BoxReading, Crop, Ink, Policy
+from omrgrade.cropping import crop_boxes, upright_preview
+from omrgrade.engine import Chunk, Reader, make_engine
+from omrgrade.errors import PageError
+from omrgrade.fields import KINDS
+from omrgrade.grading import absent_pupils, cross_check, mark_sheets
+from omrgrade.images import find_pages, page_digest, read_scan
+from omrgrade.normalize import WORK_SIDE, normalize
+from omrgrade.records import (
+    AnswerKey,
+    Batch,
+    BoxReading,
+    Crop,
+    Field,
+    FieldReading,
+    Ink,
+    PageReading,
+    PageRef,
+    Policy,
+    Registration,
+    Roster,
+    Scan,
+    Template,
+)
+from omrgrade.registration import register
+from omrgrade.store import Store
 
 Grey = NDArray[np.uint8]
 
@@ -57,3 +82,152 @@ def _classify(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.float32
         for n, uncut in zip(doubtful, found[len(written) :], strict=True):
             result[n] = merge_views(result[n], uncut)
     return result
+
+
+# ---------------------------------------------------------------- pages
+
+DIGIT_MARGIN = 1.2  # mm of paper round a digit box: boxes stand at least 2.5 mm apart
+BUBBLE_MARGIN = 0.7  # mm
+BUBBLE_SCALE = 8.0  # px/mm
+CHUNK = 4  # pages a worker reads at once: enough to fill the classifier's batches, few enough to lose
+
+
+def read_page(
+    image: Scan | str | Path,
+    template: Template,
+    *,
+    classifier: Classifier | None = None,
+    policy: Policy | None = None,
+) -> PageReading:
+    """Read one page: a `Scan`, or the first page of a file. What is wrong with it is in its `problem`."""
+    classifier = classifier or load_classifier()
+    source = image if isinstance(image, Scan) else PageRef(path=str(image))
+    return _read_pages([source], template, classifier, policy or policy_for(classifier))[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageWork:
+    """What a worker process is told once: it loads the model and then reads chunks of pages."""
+
+    template: Template
+    model: str | None = None  # path of the ONNX file; None: the bundled one
+    policy: Policy | None = None  # None: the default one, with the model's thresholds
+
+    def __call__(self) -> Reader:
+        """Load the model; return the reader of chunks."""
+        classifier = load_classifier(self.model)
+        policy = self.policy or policy_for(classifier)
+        return lambda chunk: _read_pages(chunk, self.template, classifier, policy)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Page:
+    """A page on its way: registered and cut up, its digits not yet classified."""
+
+    reading: PageReading  # without fields
+    crops: dict[str, list[Crop]]  # field id -> a crop a box
+
+
+def _read_pages(
+    sources: Sequence[PageRef | Scan], template: Template, classifier: Classifier, policy: Policy
+) -> list[PageReading]:
+    """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
+    pages = [_open_page(source, template, policy) for source in sources]
+    digits = [crop for page in pages for f in template.fields if f.kind == "digits" for crop in _of(page, f)]
+    boxes = iter(read_crops(digits, classifier, policy))
+    return [
+        replace(page.reading, fields=tuple(_read_fields(page, template, boxes, policy)))
+        if page.crops
+        else page.reading
+        for page in pages
+    ]
+
+
+def _of(page: _Page, field: Field) -> list[Crop]:
+    return page.crops.get(field.id, [])
+
+
+def _open_page(source: PageRef | Scan, template: Template, policy: Policy) -> _Page:
+    """Everything up to the crops; the one place where a bad page becomes a value."""
+    if isinstance(source, Scan):
+        name, number = source.source, source.page
+    else:
+        name, number = source.path, source.page
+    blank = PageReading(source=name, page=number)
+    try:
+        scan = source if isinstance(source, Scan) else read_scan(source)
+        blank = replace(blank, digest=page_digest(scan))
+        registration = register(scan, template, max_residual=policy.max_residual)
+    except PageError as error:
+        return _Page(reading=replace(blank, problem=error.reason), crops={})
+    preview = upright_preview(scan, registration, template)
+    crops = {field.id: _crop_field(scan, registration, field) for field in template.fields}
+    return _Page(reading=replace(blank, registration=registration, preview=preview), crops=crops)
+
+
+def _crop_field(scan: Scan, registration: Registration, field: Field) -> list[Crop]:
+    """A field's boxes, digits at the size that the normaliser works at."""
+    if field.kind != "digits":
+        return crop_boxes(scan, registration, field.boxes, margin=BUBBLE_MARGIN, scale=BUBBLE_SCALE)
+    side = min(min(box.width, box.height) for box in field.boxes) + 2 * DIGIT_MARGIN
+    return crop_boxes(scan, registration, field.boxes, margin=DIGIT_MARGIN, scale=WORK_SIDE / side)
+
+
+def _read_fields(
+    page: _Page, template: Template, digits: Iterator[BoxReading], policy: Policy
+) -> Iterator[FieldReading]:
+    """The page's fields in sheet order; `digits` brings the digit boxes of this page, then of the next."""
+    for field in template.fields:
+        crops = _of(page, field)
+        if field.kind == "digits":
+            boxes = [next(digits) for _ in crops]
+        else:
+            labels = field.options * (len(crops) // len(field.options))
+            boxes = list(read_bubbles(crops, labels, policy))
+        yield KINDS[field.kind](field, boxes)
+
+
+# ---------------------------------------------------------------- batches
+
+
+def grade_batch(
+    paths: Sequence[str | Path],
+    template: Template,
+    key: AnswerKey | None = None,
+    roster: Roster | None = None,
+    *,
+    model: str | Path | None = None,
+    policy: Policy | None = None,
+    jobs: int | None = 1,
+    store: Store | None = None,
+    exclude: Sequence[str | Path] = (),
+    progress: Callable[[int, int], object] | None = None,
+) -> Batch:
+    """Read every page of files and folders and mark them.
+
+    jobs: worker processes; None: one a core. store: where readings are kept chunk by chunk as they come;
+    page previews are then kept there only. exclude: files and folders not to be read. progress: called with
+    (pages done, pages in all). Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
+    """
+    refs = find_pages(paths, exclude=exclude)
+    work = PageWork(template=template, model=None if model is None else str(model), policy=policy)
+    pages: list[PageReading] = []
+    interrupted = False
+    try:
+        for chunk in make_engine(jobs).map(work, _chunks(refs)):
+            if store:
+                store.add_pages(chunk)
+                chunk = [replace(page, preview=b"") for page in chunk]
+            pages.extend(chunk)
+            if progress:
+                progress(len(pages), len(refs))
+    except KeyboardInterrupt:
+        interrupted = True
+    checked = tuple(cross_check(page, template) for page in pages)
+    marks = mark_sheets(checked, template, key, roster)
+    return Batch(pages=checked, marks=marks, absent=absent_pupils(marks, roster), interrupted=interrupted)
+
+
+def _chunks(refs: Sequence[PageRef]) -> Iterator[Chunk]:
+    for start in range(0, len(refs), CHUNK):
+        yield refs[start : start + CHUNK]

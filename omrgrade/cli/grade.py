@@ -1,0 +1,142 @@
+"""``omrgrade grade``: read and mark scanned sheets."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from omrgrade.records import Policy, RunInfo
+
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+@click.command("grade")
+@click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-t", "--template", "template_name", required=True, help="Template file, or a bundled one's name."
+)
+@click.option("-k", "--key", "key_path", type=click.Path(path_type=Path), help="Answer key (CSV or XLSX).")
+@click.option("-r", "--roster", "roster_path", type=click.Path(path_type=Path), help="Pupils (CSV or XLSX).")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for marks and overlays."
+)
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="Digit model (.onnx); default: the bundled one."
+)
+@click.option(
+    "--accept",
+    type=click.FloatRange(0, 1),
+    help="Confidence a digit must have: higher sends more to review. Default: the model's own.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=None,
+    help="Processes that read pages; default: one a core, for small batches one.",
+)
+@click.option("--no-overlays", is_flag=True, help="Write tables only.")
+@click.option("--fail-on-review", is_flag=True, help="Exit with 5 when readings await review.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every page as it is read.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(
+    scans: tuple[Path, ...],
+    template_name: str,
+    key_path: Path | None,
+    roster_path: Path | None,
+    output: Path,
+    model: Path | None,
+    accept: float | None,
+    jobs: int | None,
+    no_overlays: bool,
+    fail_on_review: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Read SCANS (files and folders of JPEG, PNG, TIFF, PDF) and mark them.
+
+    Writes marks.csv, readings.csv, review.csv (what to look at, least sure first), absent.csv, run.json and
+    a marked picture of every page. Prints the marks to stdout, a summary to stderr.
+
+    Exit codes: 0 done, 3 nothing could be graded, 4 some pages unreadable, 5 readings await review (only
+    with --fail-on-review), 130 stopped by Ctrl-C (what was read is kept and marked).
+    """
+    from omrgrade.classify import load_classifier
+    from omrgrade.key import load_key, unkeyed_items
+    from omrgrade.outputs import WRITERS, check_directory, write_outputs
+    from omrgrade.outputs.summary import marks_table, summary
+    from omrgrade.pipeline import grade_batch, policy_for
+    from omrgrade.roster import load_roster
+    from omrgrade.store import Store
+    from omrgrade.template import load_template
+
+    started, clock = datetime.now().astimezone(), time.monotonic()
+    template = load_template(template_name)
+    key = load_key(key_path, template) if key_path else None
+    roster = load_roster(roster_path) if roster_path else None
+    classifier = load_classifier(model)
+    policy = policy_for(classifier)
+    if accept is not None:
+        policy = replace(policy, accept=accept)
+    check_directory(output)
+    inputs = [path for path in (output, key_path, roster_path) if path]
+    with Store.create(output / "run.sqlite") as store:
+        with _progress(verbose=verbose, quiet=quiet) as progress:
+            batch = grade_batch(
+                scans,
+                template,
+                key,
+                roster,
+                model=model,
+                policy=policy,
+                jobs=jobs,
+                store=store,
+                exclude=inputs,
+                progress=progress,
+            )
+        batch = replace(batch, seconds=time.monotonic() - clock)
+        write_outputs(
+            batch,
+            output,
+            template=template,
+            key=key,
+            roster=roster,
+            run_info=_run_info(started, classifier.card.sha256, policy, scans, jobs),
+            preview=lambda page: store.preview(page.source, page.page),
+            formats=[name for name in WRITERS if name != "overlays" or not no_overlays],
+        )
+    if not quiet:
+        click.echo(marks_table(batch))
+        click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
+        click.echo(f"Results: {output}", err=True)
+    sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
+
+
+def _run_info(
+    started: datetime, model: str, policy: Policy, scans: tuple[Path, ...], jobs: int | None
+) -> RunInfo:
+    settings = {"scans": [str(path) for path in scans], "jobs": jobs, "policy": asdict(policy)}
+    return RunInfo(started=started.isoformat(timespec="seconds"), model=model, settings=settings)
+
+
+@contextmanager
+def _progress(*, verbose: bool, quiet: bool) -> Iterator[Callable[[int, int], object]]:
+    """A bar on a terminal, nothing elsewhere; with -v a line a chunk."""
+    from tqdm import tqdm
+
+    with tqdm(unit="page", disable=True if quiet or verbose else None, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            if verbose:
+                click.echo(f"{done} of {total} pages", err=True)
+
+        yield show
