@@ -355,3 +355,12 @@ class Batch:
         if self.unreadable:
             return 4
         return 5 if fail_on_review and self.to_review else 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunInfo:
+    """How a batch was graded: what run.json tells beyond the batch itself."""
+
+    started: str = ""  # ISO 8601 with offset
+    model: str = ""  # sha256 of the ONNX file
+    settings: dict[str, Any] = field(default_factory=dict)  # options as they took effect, policy included

@@ -1,0 +1,71 @@
+"""A graded batch as files: one module a format, named in WRITERS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from omrgrade.errors import OutputError
+from omrgrade.outputs import absent, marks, overlays, readings, review, run
+from omrgrade.outputs.results import Results, own_preview
+from omrgrade.outputs.staging import check_directory, staged
+from omrgrade.records import AnswerKey, Batch, PageReading, Roster, RunInfo, Template
+
+__all__ = ["WRITERS", "check_directory", "write_outputs"]
+
+Writer = Callable[[Results], Iterator[tuple[str, bytes]] | Iterator[tuple[str, bytes | None]]]
+"""Yields (file name under the results, contents), file by file; None for a file that must not be there."""
+
+WRITERS: dict[str, Writer] = {
+    "marks": marks.render,
+    "readings": readings.render,
+    "review": review.render,
+    "absent": absent.render,
+    "run": run.render,
+    "overlays": overlays.render,
+}
+
+
+def write_outputs(
+    batch: Batch,
+    directory: str | Path,
+    *,
+    template: Template,
+    key: AnswerKey | None = None,
+    roster: Roster | None = None,
+    run_info: RunInfo | None = None,
+    preview: Callable[[PageReading], bytes] = own_preview,
+    formats: Sequence[str] = tuple(WRITERS),
+    progress: Callable[[str], object] | None = None,
+) -> tuple[Path, ...]:
+    """Write a batch to `directory` in the formats asked for (keys of `WRITERS`); the paths written.
+
+    Nothing appears until all of it is written; then each file is renamed into place over an older one.
+    `preview` gives the JPEG of a page, or b"" where there is none, and is asked for one page at a time.
+    `progress` is called with the name of each file as it is done.
+    """
+    unknown = [name for name in formats if name not in WRITERS]
+    if unknown:
+        raise OutputError("no such format", fix=f"choose from {', '.join(WRITERS)}", received=unknown[0])
+    results = Results(
+        batch=batch,
+        template=template,
+        key=key,
+        roster=roster,
+        run=run_info or RunInfo(),
+        preview=preview,
+    )
+    with staged(Path(directory)) as staging:
+        for name, data in _files(results, formats):
+            if data is None:
+                staging.remove(name)
+            else:
+                staging.write(name, data)
+                if progress:
+                    progress(name)
+        return staging.publish(Path(directory))
+
+
+def _files(results: Results, formats: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    for name in formats:
+        yield from WRITERS[name](results)

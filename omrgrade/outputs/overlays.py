@@ -1,0 +1,239 @@
+"""overlays/: each page with its readings drawn on it: green right, red wrong, amber to review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+from omrgrade.grading import NOT_COUNTED
+from omrgrade.outputs.csvtext import number_text
+from omrgrade.outputs.drawing import (
+    AMBER,
+    BLACK,
+    BLUE,
+    CROSS,
+    GREEN,
+    GREY,
+    RED,
+    TICK,
+    Box,
+    Colour,
+    Picture,
+    Word,
+    draw_label,
+    frame,
+    ink_integral,
+    label_size,
+    place,
+    ring,
+    shortened,
+    text_width,
+    tint,
+    write,
+)
+from omrgrade.outputs.names import file_names
+from omrgrade.outputs.results import Results, scores_by_item
+from omrgrade.records import Field, FieldReading, ItemScore, PageReading, Rect, SheetMarks, Template
+
+FOLDER = "overlays"
+JPEG_QUALITY = 88
+HEADER = 88  # px added above the page
+_LABEL = 17  # px, on a page of 4 px/mm: 12 point
+_MARGIN = 16  # px at the sides of the header
+_LEGEND = (
+    (Word(TICK, GREEN), Word("right", GREEN)),
+    (Word(CROSS, RED), Word("wrong,", RED), Word("the right answer beside it", GREEN)),
+    (Word("? to review", AMBER),),
+    (Word("blank", GREY),),
+    (Word("read, not scored", BLUE),),
+)
+
+
+def render(results: Results) -> Iterator[tuple[str, bytes]]:
+    """A JPEG a page that has a preview, one in memory at a time."""
+    names = file_names(results.batch.pages)
+    pupils = {p.student_id: p.name for p in results.roster.pupils} if results.roster else {}
+    for name, (page, marks) in zip(names, results.sheets(), strict=True):
+        preview = results.preview(page)
+        pixels = cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_COLOR) if preview else None
+        if pixels is None:
+            continue
+        picture = draw_page(pixels, page, marks, results.template, pupils.get(marks.student_id, ""))
+        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        yield f"{FOLDER}/{name}", data.tobytes()
+
+
+def draw_page(
+    preview: Picture, page: PageReading, marks: SheetMarks, template: Template, pupil: str = ""
+) -> Picture:
+    """The overlay of one page: a header strip, and under it the preview with every field marked.
+
+    `preview` is the upright page, (height, width, 3) uint8, its width the template's page width.
+    """
+    scale = preview.shape[1] / template.page_width  # px per mm
+    picture = preview.copy()
+    scores = scores_by_item(marks)
+    readings = {reading.field: reading for reading in page.fields}
+    fields = [field for field in template.fields if field.id in readings]
+    outlines = {field.id: _pixels(_hull(field.boxes), scale) for field in fields}
+    taken = [*outlines.values(), *(_pixels(box, scale) for box in template.fiducials.boxes)]
+    ink = ink_integral(preview)
+    labels = []
+    for field in fields:
+        reading, score = readings[field.id], scores.get(field.id)
+        _draw_field(picture, field, reading, score, scale)
+        words = _label(reading, score)
+        spot = place(label_size(words, _LABEL), outlines[field.id], taken, ink)
+        taken.append(spot)
+        labels.append((words, spot))
+    for words, spot in labels:
+        draw_label(picture, words, spot[0], spot[1], _LABEL)
+    return np.concatenate([_header(page, marks, pupil, preview.shape[1]), picture])
+
+
+# ---------------------------------------------------------------- one field
+
+
+def _colour(reading: FieldReading, score: ItemScore | None) -> Colour:
+    if reading.status == "review" or (score and score.outcome == "unresolved"):
+        return AMBER
+    if score is None:
+        return BLUE if reading.status == "read" else GREY
+    return {"correct": GREEN, "incorrect": RED}.get(score.outcome, GREY)
+
+
+def _label(reading: FieldReading, score: ItemScore | None) -> list[Word]:
+    """What was read, for a wrong or missing answer the right one in green, and the points."""
+    colour = _colour(reading, score)
+    value = _shown(reading.value) or "blank"
+    if reading.status == "review":
+        other = f" or {_shown(reading.runner_up)}" if reading.runner_up else ""
+        return [Word("?", colour, bold=True), Word(f"{value}{other}", colour, bold=True)]
+    if score is None:
+        return [Word(value, colour, bold=True)]
+    points = Word(f"{number_text(score.points)}/{number_text(score.max_points)}", GREY)
+    if score.outcome == "correct":
+        return [Word(TICK, colour), Word(value, colour, bold=True), points]
+    sign = [Word(CROSS, colour)] if score.outcome == "incorrect" else []
+    answer = " or ".join(score.answer.split("|"))
+    return [*sign, Word(value, colour, bold=True), Word(answer, GREEN), points]
+
+
+def _shown(value: str) -> str:
+    """A value in the notation of the key, where "A|C" would mean A or C."""
+    return value.replace("|", "+")
+
+
+def _draw_field(
+    picture: Picture, field: Field, reading: FieldReading, score: ItemScore | None, scale: float
+) -> None:
+    colour = _colour(reading, score)
+    left, top, right, bottom = _pixels(_hull(field.boxes), scale)
+    box = (left - 2, top - 2, right + 2, bottom + 2)
+    if field.kind == "digits":
+        tint(picture, box, colour, 0.14)
+    frame(picture, box, colour, 2 if field.kind == "digits" else 1)
+    if field.kind != "digits":
+        for index in _marked(field, reading):
+            ring(picture, _pixels(field.boxes[index], scale), colour, 3)
+        if score and score.outcome in ("incorrect", "omitted"):
+            for index in _right(field, score):
+                ring(picture, _pixels(field.boxes[index], scale), GREEN, 2)
+    for reading_of_box, rect in zip(reading.boxes, field.boxes, strict=False):
+        if reading_of_box.status == "review" and field.kind == "digits":
+            frame(picture, _pixels(rect, scale), AMBER, 3)
+
+
+def _marked(field: Field, reading: FieldReading) -> list[int]:
+    """Indices of the bubbles that the value stands for."""
+    options = field.options
+    if field.kind == "choice":
+        return [options.index(label) for label in _shown(reading.value).split("+") if label in options]
+    columns = len(field.boxes) // len(options)
+    if len(reading.value) != columns:
+        return []
+    return [
+        column * len(options) + options.index(label)
+        for column, label in enumerate(reading.value)
+        if label in options
+    ]
+
+
+def _right(field: Field, score: ItemScore) -> list[int]:
+    """Indices of the bubbles that a right answer would fill: all of one answer, not a mixture of several."""
+    if field.kind != "choice":
+        return []
+    answers = score.answer.split("|")
+    labels = answers if all("+" not in answer for answer in answers) else answers[0].split("+")
+    return [field.options.index(label) for label in labels if label in field.options]
+
+
+def _hull(boxes: Iterable[Rect]) -> Rect:
+    """The smallest rectangle round boxes, mm."""
+    boxes = list(boxes)
+    x, y = min(box.x for box in boxes), min(box.y for box in boxes)
+    right, bottom = max(box.right for box in boxes), max(box.bottom for box in boxes)
+    return Rect(x=x, y=y, width=right - x, height=bottom - y)
+
+
+def _pixels(rect: Rect, scale: float) -> Box:
+    return (
+        round(rect.x * scale),
+        round(rect.y * scale),
+        round(rect.right * scale),
+        round(rect.bottom * scale),
+    )
+
+
+# ---------------------------------------------------------------- header
+
+
+def _header(page: PageReading, marks: SheetMarks, pupil: str, width: int) -> Picture:
+    """Whose sheet, how many points, what awaits review; then where the page came from, and a legend."""
+    strip = np.full((HEADER, width, 3), 255, np.uint8)
+    strip[-2:] = GREY
+    total = ""
+    if marks.scores:
+        total = f"{number_text(marks.total)} / {number_text(marks.maximum)}   {marks.percent:.1f} %"
+    right = width - _MARGIN - text_width(total, 26, bold=True)
+    write(strip, total, right, 32, 26, BLACK, bold=True)
+    who, colour = _who(marks, pupil)
+    who = shortened(who, 26, right - 2 * _MARGIN, bold=True)
+    write(strip, who, _MARGIN, 32, 26, colour, bold=True)
+    review = f"{marks.to_review} to review" if marks.to_review else ""
+    right = width - _MARGIN - text_width(review, _LABEL, bold=True)
+    write(strip, review, right, 56, _LABEL, AMBER, bold=True)
+    x = _MARGIN
+    if marks.problem:
+        text = shortened(marks.problem, _LABEL, right - 2 * _MARGIN)
+        x = write(strip, text, x, 56, _LABEL, RED) + _MARGIN
+    if right - x > 150:
+        text = shortened(f"{page.source}, page {page.page}", _LABEL, right - x - _MARGIN)
+        write(strip, text, x, 56, _LABEL, GREY)
+    _legend(strip)
+    return strip
+
+
+def _who(marks: SheetMarks, pupil: str) -> tuple[str, Colour]:
+    if marks.status in NOT_COUNTED:
+        return "not counted", RED
+    if marks.student_id:
+        known = marks.status not in ("unknown_student", "duplicate_student")
+        return f"{marks.student_id}  {pupil}".strip(), BLACK if known else RED
+    return (
+        ("no student number", RED)
+        if marks.problem
+        else ("student number in doubt", AMBER)
+        if marks.to_review
+        else ("", BLACK)
+    )
+
+
+def _legend(strip: Picture) -> None:
+    x = _MARGIN
+    for words in _LEGEND:
+        for word in words:
+            x = write(strip, word.text, x, HEADER - 10, 14, word.colour) + 5
+        x += 14

@@ -1,0 +1,49 @@
+"""readings.csv: a row a field of every page that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from omrgrade.outputs.csvtext import csv_bytes
+from omrgrade.outputs.results import Cell, Results, scores_by_item
+
+COLUMNS = (
+    "source",
+    "page",
+    "student_id",
+    "field",
+    "kind",
+    "value",
+    "confidence",
+    "status",
+    "reason",
+    "answer",
+    "outcome",
+    "points",
+    "max_points",
+)
+
+
+def rows(results: Results) -> Iterator[Sequence[Cell]]:
+    """What each field says, with its score if it has one."""
+    for page, marks in results.sheets():
+        scores = scores_by_item(marks)
+        for reading in page.fields:
+            score = scores.get(reading.field)
+            yield (
+                page.source,
+                page.page,
+                marks.student_id,
+                reading.field,
+                reading.kind,
+                reading.value,
+                reading.confidence,
+                reading.status,
+                reading.reason,
+                *((score.answer, score.outcome, score.points, score.max_points) if score else (None,) * 4),
+            )
+
+
+def render(results: Results) -> Iterator[tuple[str, bytes]]:
+    """The file."""
+    yield "readings.csv", csv_bytes(COLUMNS, rows(results), {"confidence": ".4f"})

@@ -1,0 +1,57 @@
+"""What every output is made from, and what their rows have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from omrgrade.records import (
+    AnswerKey,
+    Batch,
+    FieldReading,
+    ItemScore,
+    PageReading,
+    Roster,
+    RunInfo,
+    SheetMarks,
+    Template,
+)
+
+Cell = str | float | int | None
+"""A cell of a table: text, a number, or nothing."""
+
+
+def own_preview(page: PageReading) -> bytes:
+    """The preview that a page carries itself, for batches small enough to keep them."""
+    return page.preview
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """A graded batch with all that its outputs need."""
+
+    batch: Batch
+    template: Template
+    key: AnswerKey | None = None
+    roster: Roster | None = None
+    run: RunInfo = field(default_factory=RunInfo)
+    preview: Callable[[PageReading], bytes] = own_preview  # JPEG of a page, asked for one page at a time
+
+    def sheets(self) -> Iterator[tuple[PageReading, SheetMarks]]:
+        """Every page with its marks, in page order."""
+        return zip(self.batch.pages, self.batch.marks, strict=True)
+
+    def scored_items(self) -> tuple[str, ...]:
+        """Ids of the items that the key gives points for, in sheet order."""
+        keyed = {item.item for item in self.key.items} if self.key else set()
+        return tuple(f.id for f in self.template.fields if f.id in keyed)
+
+
+def scores_by_item(marks: SheetMarks) -> dict[str, ItemScore]:
+    """A sheet's scores by the id of their item."""
+    return {score.item: score for score in marks.scores}
+
+
+def in_doubt(page: PageReading) -> tuple[FieldReading, ...]:
+    """A page's readings under review."""
+    return tuple(reading for reading in page.fields if reading.status == "review")

@@ -1,0 +1,41 @@
+"""review.csv: what to look at first. Pages with a problem on top, then readings, least sure first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from omrgrade.grading import NOT_COUNTED
+from omrgrade.outputs.csvtext import csv_bytes
+from omrgrade.outputs.results import Cell, Results, in_doubt
+
+COLUMNS = ("source", "page", "student_id", "field", "value", "confidence", "runner_up", "reason")
+_WORST_FIRST = ("unreadable", "unknown_student", "duplicate_student", "duplicate_page")
+
+
+def rows(results: Results) -> Iterator[Sequence[Cell]]:
+    """Problems of whole pages (no field), then doubtful readings of the pages that count."""
+    troubled = [sheet for sheet in results.batch.marks if sheet.status in _WORST_FIRST]
+    for sheet in sorted(troubled, key=lambda sheet: _WORST_FIRST.index(sheet.status)):
+        yield (sheet.source, sheet.page, sheet.student_id, None, None, None, None, sheet.problem)
+    doubts = [
+        (page, marks, reading)
+        for page, marks in results.sheets()
+        if marks.status not in NOT_COUNTED
+        for reading in in_doubt(page)
+    ]
+    for page, marks, reading in sorted(doubts, key=lambda doubt: doubt[2].confidence):
+        yield (
+            page.source,
+            page.page,
+            marks.student_id,
+            reading.field,
+            reading.value,
+            reading.confidence,
+            reading.runner_up,
+            reading.reason,
+        )
+
+
+def render(results: Results) -> Iterator[tuple[str, bytes]]:
+    """The file."""
+    yield "review.csv", csv_bytes(COLUMNS, rows(results), {"confidence": ".4f"})

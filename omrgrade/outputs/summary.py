@@ -1,0 +1,116 @@
+"""What a person reads in the terminal: the marks as a plain table, and the state of the batch in words."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import mean
+
+from omrgrade.grading import NOT_COUNTED
+from omrgrade.outputs.csvtext import number_text
+from omrgrade.records import Batch, Pupil, SheetMarks
+
+_HEADER = ("source", "page", "student_id", "status", "total", "percent", "to_review")
+_TO_THE_RIGHT = {"page", "total", "percent", "to_review"}
+_NAMED = 10  # so many absent pupils are named; all are in absent.csv
+
+
+def marks_table(batch: Batch) -> str:
+    """A row a sheet, in page order, columns aligned."""
+    rows = [_HEADER, *(_row(sheet) for sheet in batch.marks)]
+    cells = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            _padded(cell, width, right=name in _TO_THE_RIGHT)
+            for cell, width, name in zip(row, widths, _HEADER, strict=True)
+        ).rstrip()
+        for row in cells
+    )
+
+
+def _row(sheet: SheetMarks) -> tuple[str, ...]:
+    total = f"{number_text(sheet.total)}/{number_text(sheet.maximum)}" if sheet.scores else ""
+    percent = f"{sheet.percent:.1f}" if sheet.scores else ""
+    review = "" if sheet.status in NOT_COUNTED else str(sheet.to_review)
+    return (sheet.source, str(sheet.page), sheet.student_id, sheet.status, total, percent, review)
+
+
+def _printable(text: str) -> str:
+    """Without control characters: a file name must not steer the terminal."""
+    return "".join("?" if unicodedata.category(c)[0] == "C" else c for c in text)
+
+
+def _width(text: str) -> int:
+    """Columns in a terminal: East Asian letters take two, combining accents none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - _width(text))
+    return blanks + text if right else text + blanks
+
+
+# ---------------------------------------------------------------- in words
+
+
+def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
+    """Pages, marks, doubts and absences, a line each; only what there is to say.
+
+    `unkeyed` are items that the key leaves out (`key.unkeyed_items`).
+    """
+    counts = Counter(sheet.status for sheet in batch.marks)
+    return "\n".join(
+        line
+        for line in (
+            _pages_line(batch),
+            _mean_line(batch),
+            _review_line(batch),
+            _counted(counts["unknown_student"], "sheet", "without a known student number"),
+            _counted(counts["duplicate_student"], "sheet", "with a student number that others claim too"),
+            _counted(counts["duplicate_page"], "page", "scanned twice, counted once"),
+            _absent_line(batch.absent, batch.marks),
+            f"not in the key, so not scored: {', '.join(unkeyed)}" if unkeyed else "",
+            "interrupted: not all pages were read" if batch.interrupted else "",
+        )
+        if line
+    )
+
+
+def _counted(number: int, noun: str, rest: str = "") -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'} {rest}".rstrip() if number else ""
+
+
+def _pages_line(batch: Batch) -> str:
+    line = _counted(len(batch.pages), "page") or "no pages"
+    if batch.unreadable:
+        line += f", {batch.unreadable} unreadable"
+    return f"{line}, {batch.seconds:.1f} s" if batch.seconds else line
+
+
+def _mean_line(batch: Batch) -> str:
+    scored = [sheet for sheet in batch.marks if sheet.scores]
+    if not scored:
+        return ""
+    points, percent = mean(sheet.total for sheet in scored), mean(sheet.percent for sheet in scored)
+    so_far = " before review" if batch.to_review else ""
+    sheets, maximum = _counted(len(scored), "sheet"), number_text(scored[0].maximum)
+    return f"mean {points:.2f} of {maximum} points ({percent:.1f} %) over {sheets}{so_far}"
+
+
+def _review_line(batch: Batch) -> str:
+    sheets = _counted(sum(1 for sheet in batch.marks if sheet.to_review), "sheet")
+    return _counted(batch.to_review, "reading", f"to review on {sheets}")
+
+
+def _absent_line(absent: Sequence[Pupil], marks: Iterable[SheetMarks]) -> str:
+    if not absent:
+        return ""
+    names = [_printable(f"{pupil.student_id} {pupil.name}".strip()) for pupil in absent[:_NAMED]]
+    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+    nobodys = sum(1 for sheet in marks if not sheet.student_id and sheet.status not in NOT_COUNTED)
+    perhaps = f" ({_counted(nobodys, 'sheet')} without a sure number may be theirs)" if nobodys else ""
+    return f"{len(absent)} absent{perhaps}: {', '.join(names)}{more}"
