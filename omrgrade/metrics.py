@@ -57,13 +57,16 @@ def report_text(matrix: Ints, names: Sequence[str]) -> str:
     accuracy = matrix.trace() / total if total else 0.0
     weighted = support @ table / total if total else table.mean(axis=0)
     width = max(len("weighted avg"), *map(len, names))
-    lines = [" " * width + "".join(f" {h:>9}" for h in ("precision", "recall", "f1-score", "support")), ""]
+    lines = [
+        " " * (width + 1) + "".join(f" {h:>9}" for h in ("precision", "recall", "f1-score", "support")),
+        "",
+    ]
 
     def row(name: str, values: NDArray[np.float64], count: int) -> str:
-        return f"{name:>{width}}" + "".join(f" {v:9.4f}" for v in values) + f" {count:9d}"
+        return f"{name:>{width}} " + "".join(f" {v:9.4f}" for v in values) + f" {count:9d}"
 
     lines += [row(name, values, int(n)) for name, values, n in zip(names, table, support, strict=True)]
-    lines += ["", f"{'accuracy':>{width}}" + " " * 20 + f" {accuracy:9.4f} {total:9d}"]
+    lines += ["", f"{'accuracy':>{width}}" + " " * 21 + f" {accuracy:9.4f} {total:9d}"]
     lines += [row("macro avg", table.mean(axis=0), total), row("weighted avg", weighted, total)]
     return "\n".join(lines) + "\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omrgrade import __version__
@@ -16,6 +17,7 @@ from omrgrade.training.data import MnistData
 from omrgrade.training.evaluate import DigitScore, score_digits
 from omrgrade.training.export import check_export, sha256, to_onnx
 from omrgrade.training.fit import Settings, Trained, train
+from omrgrade.training.plots import draw_confusion_matrix, draw_learning_curves
 from omrgrade.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -35,9 +37,12 @@ class Release:
     history: dict[str, list[float]]
 
 
-def make_release(data: MnistData, settings: Settings) -> Release:
-    """Train and export; the test set is used once, at the end, and chooses nothing."""
-    trained = train(data.train, settings)
+def make_release(data: MnistData, settings: Settings, *, limit: int | None = None) -> Release:
+    """Train and export; the test set is used once, at the end, and chooses nothing.
+
+    limit: train on the first so many digits only.
+    """
+    trained = train(data.train.take(slice(limit)), settings)
     onnx = to_onnx(trained.model)
     draft = ModelCard(
         classes=(*DIGITS, NOT_DIGIT)[: trained.model.output_shape[-1]],
@@ -54,12 +59,18 @@ def make_release(data: MnistData, settings: Settings) -> Release:
     card = dataclasses.replace(
         calibrated,
         accuracy=score.accuracy,
-        training={**_provenance(data, settings, trained), "export_difference": difference},
+        training={**_provenance(data, settings, trained, limit), "export_difference": difference},
     )
     return Release(model=trained.model, onnx=onnx, card=card, score=score, history=trained.history)
 
 
-def _provenance(data: MnistData, settings: Settings, trained: Trained) -> dict[str, Any]:
+def draw_release(folder: Path, release: Release) -> None:
+    """Learning curves and confusion matrix beside the model."""
+    draw_learning_curves(release.history, folder / "learning_curves.png")
+    draw_confusion_matrix(release.score.matrix, DIGITS, folder / "confusion_matrix.png")
+
+
+def _provenance(data: MnistData, settings: Settings, trained: Trained, limit: int | None) -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
@@ -67,7 +78,7 @@ def _provenance(data: MnistData, settings: Settings, trained: Trained) -> dict[s
         **dataclasses.asdict(settings),
         "data": "MNIST (LeCun, Cortes, Burges)",
         "data_sha256": data.sha256,
-        "images": len(data.train),
+        "images": min(len(data.train), limit or len(data.train)),
         "sources": {share.name: share.weight for share in RECIPES[settings.network]},
         "epochs_run": len(trained.history["loss"]),
         "best_epoch": 1 + trained.history["val_loss"].index(min(trained.history["val_loss"])),
