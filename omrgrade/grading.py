@@ -11,7 +11,6 @@ from decimal import Decimal, InvalidOperation
 
 from omrgrade.records import (
     AnswerKey,
-    Field,
     FieldReading,
     ItemScore,
     KeyItem,
@@ -129,32 +128,7 @@ def _agreed(readings: Sequence[FieldReading]) -> FieldReading:
     return (doubtful or written or readings)[0]
 
 
-def _twins(template: Template, fields: Mapping[str, FieldReading], field: Field) -> list[FieldReading]:
-    """Readings of `field` and of those that carry the same value, in sheet order."""
-    root = field.same_as or field.id
-    return [fields[f.id] for f in template.fields if root in (f.id, f.same_as) and f.id in fields]
-
-
 # ---------------------------------------------------------------- whose sheet it is
-
-
-def _student_number(page: PageReading, template: Template) -> str | None:
-    """The number written on the sheet: "" when there is none, None when it is in doubt.
-
-    A sheet with several identifiers (class and number) gives them joined by a hyphen, in sheet order.
-    """
-    fields = {reading.field: reading for reading in page.fields}
-    parts = []
-    for field in template.identifiers:
-        if field.same_as or field.kind == "choice":
-            continue
-        readings = _twins(template, fields, field)
-        agreed = _agreed(readings) if readings else None
-        if agreed is None or agreed.status == "review":
-            return None
-        if agreed.value:
-            parts.append(agreed.value)
-    return "-".join(parts)
 
 
 class _Register:
@@ -188,11 +162,8 @@ def mark_sheets(
     A total never falls below 0, however many penalties. A page whose pixels were seen before is not counted.
     """
     pages = [cross_check(page, template) for page in pages]
-    register = _Register(roster) if roster else None
-    marks = [
-        _sheet(page, template, key, register, copy_of)
-        for page, copy_of in zip(pages, _originals(pages), strict=True)
-    ]
+    marker = _Marker(template, key, _Register(roster) if roster else None)
+    marks = [marker.mark(page, first) for page, first in zip(pages, _originals(pages), strict=True)]
     owners = defaultdict(list)
     for sheet in marks:
         if sheet.student_id and sheet.status not in NOT_COUNTED:
@@ -218,71 +189,77 @@ def _originals(pages: Sequence[PageReading]) -> list[PageReading | None]:
     ]
 
 
-def _sheet(
-    page: PageReading,
-    template: Template,
-    key: AnswerKey | None,
-    register: _Register | None,
-    copy_of: PageReading | None,
-) -> SheetMarks:
-    maximum = round(key.total, 9) if key else 0.0
-    row = SheetMarks(
-        source=page.source,
-        page=page.page,
-        student_id="",
-        status="unreadable",
-        problem=page.problem,
-        scores=(),
-        total=0.0,
-        maximum=maximum,
-        to_review=0,
-    )
-    if page.problem:
-        return row
-    if copy_of:
-        problem = f"the same page as {_place(copy_of)}, not counted"
-        return dataclasses.replace(row, status="duplicate_page", problem=problem)
-    scores = _scores(page, template, key) if key else ()
-    to_review = sum(reading.status == "review" for reading in page.fields)
-    student_id, problem = _identify(page, template, register)
-    return dataclasses.replace(
-        row,
-        student_id=student_id,
-        status="unknown_student" if problem else "review" if to_review else "ok",
-        problem=problem,
-        scores=scores,
-        # fsum and rounding: thirty times 0.1 is 3
-        total=min(max(round(math.fsum(score.points for score in scores), 9), 0.0), maximum),
-        to_review=to_review,
-    )
+class _Marker:
+    """What marking one page needs, worked out once a batch."""
+
+    def __init__(self, template: Template, key: AnswerKey | None, register: _Register | None) -> None:
+        self._register = register
+        self._identifiers = [f for f in template.identifiers if not f.same_as and f.kind != "choice"]
+        keyed = {item.item: item for item in key.items} if key else {}
+        self._items = [keyed[field.id] for field in template.fields if field.id in keyed]
+        self._maximum = round(key.total, 9) if key else 0.0
+        groups: dict[str, list[str]] = defaultdict(list)
+        for field in template.fields:
+            groups[field.same_as or field.id].append(field.id)
+        self._twins = {field.id: groups[field.same_as or field.id] for field in template.fields}
+
+    def mark(self, page: PageReading, copy_of: PageReading | None) -> SheetMarks:
+        """The page's row; `copy_of` is the earlier page with the same pixels."""
+        row = SheetMarks(
+            source=page.source,
+            page=page.page,
+            student_id="",
+            status="unreadable",
+            problem=page.problem,
+            scores=(),
+            total=0.0,
+            maximum=self._maximum,
+            to_review=0,
+        )
+        if page.problem:
+            return row
+        if copy_of:
+            problem = f"the same page as {_place(copy_of)}, not counted"
+            return dataclasses.replace(row, status="duplicate_page", problem=problem)
+        fields = {reading.field: reading for reading in page.fields}
+        scores = tuple(score_field(self._agreed(fields, item.item), item) for item in self._items)
+        to_review = sum(reading.status == "review" for reading in page.fields)
+        student_id, problem = self._identify(fields)
+        return dataclasses.replace(
+            row,
+            student_id=student_id,
+            status="unknown_student" if problem else "review" if to_review else "ok",
+            problem=problem,
+            scores=scores,
+            # fsum and rounding: thirty times 0.1 is 3
+            total=min(max(round(math.fsum(score.points for score in scores), 9), 0.0), self._maximum),
+            to_review=to_review,
+        )
+
+    def _agreed(self, fields: Mapping[str, FieldReading], field_id: str) -> FieldReading:
+        """What a field and those carrying the same value say; in doubt if the page has none of them."""
+        readings = [fields[twin] for twin in self._twins[field_id] if twin in fields]
+        return _agreed(readings) if readings else dataclasses.replace(_NOT_READ, field=field_id)
+
+    def _identify(self, fields: Mapping[str, FieldReading]) -> tuple[str, str]:
+        """(student id, problem in words); no id and no problem when the number is in doubt.
+
+        Several identifiers (class and number) are joined by a hyphen, in sheet order; choices (a version)
+        are no part of it.
+        """
+        parts = [self._agreed(fields, field.id) for field in self._identifiers]
+        if not parts or any(part.status == "review" for part in parts):
+            return "", ""
+        number = "-".join(part.value for part in parts if part.value)
+        if not number:
+            return "", "no student number on the sheet"
+        if self._register is None:
+            return number, ""
+        known = self._register.find(number)
+        return known or number, "" if known else f"student number {number} is not on the roster"
 
 
-def _scores(page: PageReading, template: Template, key: AnswerKey) -> tuple[ItemScore, ...]:
-    """Scores of the keyed items, in sheet order."""
-    fields = {reading.field: reading for reading in page.fields}
-    items = {item.item: item for item in key.items}
-    scores = []
-    for field in template.fields:
-        if field.id in items:
-            missing = FieldReading(
-                field=field.id, kind=field.kind, value="", confidence=0.0, status="review", reason="not read"
-            )
-            readings = _twins(template, fields, field) or [missing]
-            scores.append(score_field(_agreed(readings), items[field.id]))
-    return tuple(scores)
-
-
-def _identify(page: PageReading, template: Template, register: _Register | None) -> tuple[str, str]:
-    """(student id, problem in words)."""
-    number = _student_number(page, template)
-    if number is None or not template.identifiers:
-        return "", ""
-    if not number:
-        return "", "no student number on the sheet"
-    if register is None:
-        return number, ""
-    known = register.find(number)
-    return known or number, "" if known else f"student number {number} is not on the roster"
+_NOT_READ = FieldReading(field="", kind="", value="", confidence=0.0, status="review", reason="not read")
 
 
 def _claimed_twice(sheet: SheetMarks, owners: Sequence[SheetMarks]) -> SheetMarks:

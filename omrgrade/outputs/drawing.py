@@ -173,7 +173,9 @@ def place(size: tuple[int, int], beside: Box, taken: Sequence[Box], ink: NDArray
         dark = 0 if dark < _SPECKS * width * height else dark
         return dark + sum(overlap(candidate, other) for other in (*taken, beside))
 
-    return min(map(box, spots), key=hidden)  # min keeps the first of equals
+    boxes = [box(spot) for spot in spots]
+    free = next((candidate for candidate in boxes if not hidden(candidate)), None)
+    return free or min(boxes, key=hidden)
 
 
 def ink_integral(picture: Picture) -> NDArray[np.integer]:
