@@ -215,7 +215,7 @@ def grade_batch(
     interrupted = False
     try:
         for chunk in make_engine(jobs).map(work, _chunks(refs)):
-            if store:
+            if store is not None:  # an empty store is falsy
                 store.add_pages(chunk)
                 chunk = [replace(page, preview=b"") for page in chunk]
             pages.extend(chunk)
