@@ -54,6 +54,12 @@ def _picture_rows(template: Template, area: Rect) -> list[list[tuple[_Picture, f
     pictures: list[tuple[_Picture, float]] = [(_digits_picture, 54)] if "digits" in kinds else []
     if kinds & {"choice", "grid"}:
         pictures.append((_bubbles_picture, 48))
+    if any(width > area.width for _, width in pictures):
+        raise TemplateError(
+            f"the header of template {template.name!r} is too narrow for the pictures of how to write",
+            fix="make it at least 54 mm wide",
+            received=area.width,
+        )
     together = sum(width + 6 for _, width in pictures) - 6 <= area.width
     return [pictures] if together else [[picture] for picture in pictures]
 

@@ -34,7 +34,7 @@
         gap: 3
         step: [0, 16]             # from one repeat to the next
         group: {after: 5, step: [0, 4]}    # this much more after every fifth
-        wrap: {after: 10, step: [90, 0]}   # a new column, this far from the last one, after every tenth
+        wrap: {after: 10, step: [50, 0]}   # a new column, this far from the last one, after every tenth
       - id: c1
         kind: choice              # bubbles: ellipses that fill their boxes, side by side
         role: item

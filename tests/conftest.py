@@ -1,0 +1,23 @@
+"""What many tests share: simulated pages with known truth, each made once."""
+
+import functools
+
+import pytest
+
+from omrgrade.simulate import simulate_page
+from omrgrade.template import load_template
+
+
+@pytest.fixture(scope="session")
+def page_factory():
+    """page_factory("numeric-a4", seed=1, profile="photo", turn=90, values={...}) -> SimulatedPage."""
+
+    @functools.lru_cache(maxsize=64)
+    def make(name, seed, profile, turn, values):
+        values = None if values is None else dict(values)
+        return simulate_page(load_template(name), seed=seed, profile=profile, turn=turn, values=values)
+
+    def factory(name="numeric-a4", *, seed=0, profile="scanner", turn=None, values=None):
+        return make(name, seed, profile, turn, None if values is None else tuple(values.items()))
+
+    return factory
