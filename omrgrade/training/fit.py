@@ -53,7 +53,7 @@ def train(digits: Labelled, settings: Settings) -> Trained:
     keras = _keras(settings.seed)
     started = time.monotonic()
     learn, held = split(digits, settings.validation_split)
-    validation = pool(VALIDATION[settings.network], held, (VALIDATION_SEED,))
+    validation = pool(VALIDATION[settings.network], held, VALIDATION_SEED)
     model = build(settings.network)
     classes = model.output_shape[-1]
     model.compile(

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.normalize import normalize, to_mnist
-from omrgrade.records import Crop
 from omrgrade.training.augment import CANVAS, deformed, on_paper, redrawn, renormalised
 from omrgrade.training.data import Labelled
 from omrgrade.training.glyphs import GLYPHS, Glyph, smooth
@@ -38,7 +37,7 @@ def boxed_not_digits(digits: Labelled, count: int, rng: Rng) -> Labelled:
     """A source: the same ink written into boxes and read back by the normaliser, every view it offers."""
     views: list[Grey] = []
     while len(views) < count:
-        ink = normalize(Crop(pixels=write_box(to_mnist(draw(digits, rng)), rng).pixels, margin=0))
+        ink = normalize(write_box(to_mnist(draw(digits, rng)), rng).crop)
         views += [view for view in (ink.image, ink.uncut) if view is not None and view.any()]
     return Labelled(images=np.stack(views[:count]), labels=np.full(count, NOT_DIGIT_LABEL))
 

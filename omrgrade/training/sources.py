@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing import get_context
 
 import numpy as np
@@ -19,6 +20,7 @@ Draw = Callable[[Labelled, int, np.random.Generator], Labelled]
 """(digits to start from, how many images, generator) -> that many images with labels."""
 
 SMALL = 5000  # images: a pool below this is made at once; starting a process would take longer
+ROUNDS = 2  # epochs that a large pool serves: drawing one costs about as much time as training on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,24 +30,34 @@ class Share:
     name: str
     draw: Draw
     weight: float  # images per training digit, e.g. 0.5 = half as many as there are digits
+    refresh: int = 1  # epochs after which its images are drawn anew; more for sources slow to draw
 
 
 Recipe = tuple[Share, ...]
+Kept = dict[int, tuple[int, Labelled]]
+"""Place in the recipe -> (which drawing it is, the images)."""
 
 
-def plain(digits: Labelled, count: int, rng: np.random.Generator) -> Labelled:
+def plain(digits: Labelled, number: int, rng: np.random.Generator) -> Labelled:
     """The digits as they are, each as often as any other (+-1)."""
-    rounds = [rng.permutation(len(digits)) for _ in range(-(-count // len(digits)))]
-    return digits.take(np.concatenate(rounds)[:count])
+    rounds = [rng.permutation(len(digits)) for _ in range(-(-number // len(digits)))]
+    return digits.take(np.concatenate(rounds)[:number])
 
 
-def pool(recipe: Recipe, digits: Labelled, seed: tuple[int, ...]) -> Labelled:
-    """One epoch of images, shuffled; the same seed gives the same images whatever ran before."""
+def pool(recipe: Recipe, digits: Labelled, seed: int, epoch: int = 0, kept: Kept | None = None) -> Labelled:
+    """One epoch of images, shuffled; seed and epoch alone decide them, whatever ran before.
+
+    kept: parts drawn for earlier epochs, used again while they are fresh, and updated.
+    """
+    kept = {} if kept is None else kept
     parts = []
     for place, share in enumerate(recipe):
-        rng = np.random.default_rng((*seed, place))
-        parts.append(share.draw(digits, round(share.weight * len(digits)), rng))
-    order = np.random.default_rng((*seed, len(recipe))).permutation(sum(map(len, parts)))
+        drawn = epoch // share.refresh
+        if place not in kept or kept[place][0] != drawn:
+            rng = np.random.default_rng((seed, drawn, place))
+            kept[place] = drawn, share.draw(digits, round(share.weight * len(digits)), rng)
+        parts.append(kept[place][1])
+    order = np.random.default_rng((seed, epoch, len(recipe))).permutation(sum(map(len, parts)))
     return Labelled(
         images=np.concatenate([part.images for part in parts])[order],
         labels=np.concatenate([part.labels for part in parts])[order],
@@ -55,31 +67,29 @@ def pool(recipe: Recipe, digits: Labelled, seed: tuple[int, ...]) -> Labelled:
 def epochs(recipe: Recipe, digits: Labelled, seed: int) -> Generator[Labelled, None, None]:
     """Pool after pool without end; large ones are prepared one ahead in another process."""
     if sum(share.weight for share in recipe) * len(digits) < SMALL or {s.draw for s in recipe} == {plain}:
-        number = 0
-        while True:
-            yield pool(recipe, digits, (seed, number))
-            number += 1
+        kept: Kept = {}
+        for epoch in count():
+            yield pool(recipe, digits, seed, epoch, kept)
     with ProcessPoolExecutor(1, get_context("spawn"), _start, (recipe, digits)) as worker:
-        following = worker.submit(_pool, (seed, 0))
-        number = 1
-        while True:
+        following = worker.submit(_pool, seed, 0)
+        for epoch in count(1):
             current = following.result()
-            following = worker.submit(_pool, (seed, number))
-            number += 1
+            following = worker.submit(_pool, seed, epoch)
             yield current
 
 
-_state: tuple[Recipe, Labelled] | None = None  # of the preparing process
+_state: tuple[Recipe, Labelled, Kept] | None = None  # of the preparing process
 
 
 def _start(recipe: Recipe, digits: Labelled) -> None:
     import cv2
 
     global _state
-    _state = recipe, digits
+    _state = recipe, digits, {}
     cv2.setNumThreads(1)  # images this small gain nothing from threads, and the network needs the cores
 
 
-def _pool(seed: tuple[int, ...]) -> Labelled:
+def _pool(seed: int, epoch: int) -> Labelled:
     assert _state is not None
-    return pool(*_state, seed)
+    recipe, digits, kept = _state
+    return pool(recipe, digits, seed, epoch, kept)
