@@ -27,6 +27,8 @@ LINE_COVER = 0.80  # a printed line runs along this share of its side; digits ra
 _STROKE = np.ones((17, 17), np.uint8)  # px at WORK_SIDE: wider than a stroke
 _BLOT = np.ones((33, 33), np.uint8)  # wider than the filled loop of an 8
 _SLACK = 6  # px: an outline lies this near to where the template says, or is not found
+PEN = 0.10  # stroke width over the ink's larger side; MNIST's median is 0.12
+_DISCS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1)) for r in (1, 2, 3)]
 _NEAR = np.ones((3, 3), np.uint8)
 _EDGE = np.ones((5, 5), np.uint8)
 MIN_CONTRAST = 8.0  # grey levels: fainter than this is paper
@@ -152,24 +154,28 @@ def _inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int, b
             rows = np.arange(len(keep))[:, None]
             keep[rows < below] = 0
             if margin:
-                _let_through(np.rot90(dark, turn) > 2 * floor, keep, below, line.thickness)
+                _let_through(np.rot90(dark, turn), keep, below, line.thickness, floor)
     return inside, _count(lines), doubtful
 
 
-def _let_through(ink: NDArray[np.bool_], keep: Grey, below: NDArray[np.float64], thickness: float) -> None:
-    """Keep, in place, what a stroke has left outside of the box: ink on both sides of the line, top side up.
+def _let_through(dark: Grey, keep: Grey, below: NDArray[np.float64], thickness: float, floor: float) -> None:
+    """Keep what a stroke has left outside of the box: ink on both sides of the line, seen with it on top.
 
-    ink, keep: (h, w); below: (w,) first row inside the line.
+    dark, keep: (h, w), changed in place; below: (w,) first row inside the line.
     """
     columns = np.arange(keep.shape[1])
+    rows = np.arange(len(keep))[:, None]
     inner = np.clip(np.ceil(below).astype(int), 0, len(keep) - 1)
     outer = np.ceil(below - thickness).astype(int) - 3
-    crosses = (outer >= 0) & ink[inner, columns] & ink[np.maximum(outer, 0), columns]
+    inside, outside = dark[inner, columns], dark[np.maximum(outer, 0), columns]
+    print_edge = np.sort(outside)[len(outside) // 2]  # the line's own blur reaches that far out
+    crosses = (outer >= 0) & (inside > 2 * floor) & (outside > print_edge + 2 * floor)
     if not crosses.any():
         return
-    keep[(np.arange(len(keep))[:, None] < below) & crosses] = 1
+    on_line = (rows < below) & crosses
+    np.copyto(dark, np.minimum(dark, inside), where=on_line)  # no darker than the stroke that crosses
     near = np.convolve(crosses, np.ones(7), "same") > 0  # strokes run on aslant
-    keep[(np.arange(len(keep))[:, None] <= outer) & near & ink] = 1
+    keep[on_line | (rows <= outer) & near & (dark > print_edge + 2 * floor)] = 1
 
 
 def _count(lines: list[_Line | None]) -> int:
@@ -269,7 +275,7 @@ def _ink_image(dark: Grey, inside: Grey, floor: float) -> tuple[Grey, float]:
     """The 28x28 image of the ink inside the outline, and its contrast in grey levels."""
     dark = dark * inside
     peak = _quantile(dark, 0.995)
-    low = max(floor, 0.35 * peak)
+    low = max(floor, 0.28 * peak)
     mask = cv2.compare(dark, low, cv2.CMP_GT)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     keep = _components(labels, stats, inside) if count > 1 else np.zeros(1, bool)
@@ -279,7 +285,20 @@ def _ink_image(dark: Grey, inside: Grey, floor: float) -> tuple[Grey, float]:
     near = cv2.dilate(near, _NEAR)  # the soft edge of a stroke belongs to it
     gain = 255 / (peak - 0.3 * low)
     ink = cv2.convertScaleAbs(cv2.subtract(dark, 0.3 * low), alpha=gain)
-    return to_mnist(cv2.copyTo(ink, near)), peak
+    return to_mnist(_thicken(cv2.copyTo(ink, near), cv2.bitwise_and(mask, near))), peak
+
+
+def _thicken(ink: Grey, mask: Grey) -> Grey:
+    """Widen the stroke of a fine pen towards the width that MNIST's have: resampling would leave it grey."""
+    left, top, width, height = cv2.boundingRect(mask)
+    part = mask[top : top + height, left : left + width]
+    area = cv2.countNonZero(part)
+    outline = area - cv2.countNonZero(cv2.erode(part, _NEAR, borderValue=0))
+    stroke = 2 * area / max(1, outline)
+    grow = round((PEN * max(width, height) - stroke) / 2)
+    if grow < 1:
+        return ink
+    return cv2.dilate(ink, _DISCS[min(grow, len(_DISCS)) - 1])
 
 
 def _components(labels: NDArray[np.int32], stats: NDArray[np.int32], inside: Grey) -> NDArray[np.bool_]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, cos, pi
 from typing import TYPE_CHECKING, Any
@@ -85,13 +88,29 @@ def train(digits: Labelled, settings: Settings) -> Trained:
 def _keras(seed: int) -> Any:
     """Keras on TensorFlow, seeded, or the error that says what to install."""
     try:
-        import keras
-        import tensorflow as tf
+        with _quiet():
+            import keras
+            import tensorflow as tf
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     return keras
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on stderr: TensorFlow's C++ greets there before any setting of its own can stop it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a file)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _batches(pools: Iterator[Labelled], settings: Settings, size: float, classes: int) -> Any:
