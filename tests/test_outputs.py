@@ -19,7 +19,9 @@ from omrgrade.errors import OutputError
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets
 from omrgrade.outputs import WRITERS, check_directory, write_outputs
 from omrgrade.outputs.csvtext import csv_bytes, number_text, original_text, safe_text
+from omrgrade.outputs.drawing import GREEN, shortened, text_width
 from omrgrade.outputs.frames import marks_frame, readings_frame
+from omrgrade.outputs.labels import Label, Word, ink_integral, place
 from omrgrade.outputs.names import file_names
 from omrgrade.outputs.results import Results
 from omrgrade.outputs.summary import marks_table, summary
@@ -231,12 +233,12 @@ def test_a_full_disk_leaves_the_older_results_whole(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
-    for place in (tmp_path / "file", tmp_path / "file" / "out"):
+    for folder in (tmp_path / "file", tmp_path / "file" / "out"):
         with pytest.raises(OutputError, match="the results cannot be written") as caught:
-            write(place)
-        assert str(place) in str(caught.value)
+            write(folder)
+        assert str(folder) in str(caught.value)
         with pytest.raises(OutputError):
-            check_directory(place)
+            check_directory(folder)
 
 
 def test_a_target_in_the_way_is_named_and_nothing_half_written_stays(tmp_path):
@@ -307,6 +309,49 @@ def test_a_wrong_choice_is_ringed_red_and_the_right_one_green(tmp_path):
         return picture[header + y - 2 : header + y, x - 2 : x + 3].mean(axis=(0, 1)).argmax()
 
     assert (top_of_ring("D"), top_of_ring("B")) == (2, 1)  # blue, green, red
+
+
+def label(text, size=17):
+    return Label((Word(text, GREEN),), size)
+
+
+def free_page(height=300, width=400):
+    return ink_integral(np.full((height, width, 3), 240, np.uint8))
+
+
+def test_a_label_goes_right_of_its_field_if_that_is_free():
+    _, box = place([label("12")], (50, 100, 150, 130), [], free_page())
+    assert box[0] > 150
+    assert (box[1] + box[3]) / 2 == pytest.approx(115, abs=1)
+
+
+def test_a_label_goes_elsewhere_rather_than_over_a_field_or_print():
+    field, neighbour = (50, 100, 150, 130), (155, 90, 300, 140)
+    _, box = place([label("12")], field, [neighbour], free_page())
+    assert box[3] < 100  # above
+    page = np.full((300, 400, 3), 240, np.uint8)
+    cv2.putText(page, "PRINTED WORDS", (40, 92), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (20, 20, 20), 2)
+    _, box = place([label("12")], field, [neighbour], ink_integral(page))
+    assert box[1] > 130  # below
+    shadow = np.full((300, 400, 3), 240, np.uint8)
+    shadow[:, 150:] = 60
+    _, box = place([label("12")], field, [], ink_integral(cv2.blur(shadow, (61, 61))))
+    assert box[0] > 150  # a shadow is no print
+
+
+def test_where_a_full_label_finds_no_place_a_smaller_one_is_taken():
+    around = [(0, 0, 400, 90), (0, 140, 400, 300), (0, 90, 45, 140), (220, 90, 400, 140)]
+    full, small = label("a rather long label"), label("short", 13)
+    chosen, box = place([full, small], (50, 92, 150, 138), around, free_page())
+    assert chosen is small
+    assert 150 < box[0] < box[2] <= 220
+
+
+def test_long_text_in_the_header_is_cut_and_cannot_carry_control_characters():
+    text = shortened("a\nvery " * 50, 17, 200)
+    assert text.endswith("…")
+    assert "\n" not in text
+    assert text_width(text, 17) <= 200
 
 
 def test_previews_are_asked_for_one_page_at_a_time_and_pages_without_one_are_left_out(tmp_path):

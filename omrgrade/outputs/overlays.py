@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -21,18 +22,14 @@ from omrgrade.outputs.drawing import (
     Box,
     Colour,
     Picture,
-    Word,
-    draw_label,
     frame,
-    ink_integral,
-    label_size,
-    place,
     ring,
     shortened,
     text_width,
     tint,
     write,
 )
+from omrgrade.outputs.labels import Label, Word, ink_integral, place
 from omrgrade.outputs.names import file_names
 from omrgrade.outputs.results import Results, scores_by_item
 from omrgrade.records import Field, FieldReading, ItemScore, PageReading, Rect, SheetMarks, Template
@@ -41,6 +38,7 @@ FOLDER = "overlays"
 JPEG_QUALITY = 88
 HEADER = 88  # px added above the page
 _LABEL = 17  # px, on a page of 4 px/mm: 12 point
+_SMALL = 13  # px
 _MARGIN = 16  # px at the sides of the header
 _LEGEND = (
     (Word(TICK, GREEN), Word("right", GREEN)),
@@ -84,12 +82,11 @@ def draw_page(
     for field in fields:
         reading, score = readings[field.id], scores.get(field.id)
         _draw_field(picture, field, reading, score, scale)
-        words = _label(reading, score)
-        spot = place(label_size(words, _LABEL), outlines[field.id], taken, ink)
-        taken.append(spot)
-        labels.append((words, spot))
-    for words, spot in labels:
-        draw_label(picture, words, spot[0], spot[1], _LABEL)
+        label, box = place(_labels(reading, score), outlines[field.id], taken, ink)
+        taken.append(box)
+        labels.append((label, box))
+    for label, box in labels:
+        label.draw(picture, box)
     return np.concatenate([_header(page, marks, pupil, preview.shape[1]), picture])
 
 
@@ -104,21 +101,27 @@ def _colour(reading: FieldReading, score: ItemScore | None) -> Colour:
     return {"correct": GREEN, "incorrect": RED}.get(score.outcome, GREY)
 
 
-def _label(reading: FieldReading, score: ItemScore | None) -> list[Word]:
+def _labels(reading: FieldReading, score: ItemScore | None) -> list[Label]:
+    """The field's label, from the fullest form to one for a narrow place: smaller, then BCD for B+C+D."""
+    words = _words(reading, score)
+    compact = tuple(replace(word, text=word.text.replace("+", "")) for word in words)
+    return [Label(words, _LABEL), Label(words, _SMALL), Label(compact, _SMALL)]
+
+
+def _words(reading: FieldReading, score: ItemScore | None) -> tuple[Word, ...]:
     """What was read, for a wrong or missing answer the right one in green, and the points."""
     colour = _colour(reading, score)
-    value = _shown(reading.value) or "blank"
-    if reading.status == "review":
-        other = f" or {_shown(reading.runner_up)}" if reading.runner_up else ""
-        return [Word("?", colour, bold=True), Word(f"{value}{other}", colour, bold=True)]
+    value = Word(_shown(reading.value) or "blank", colour, bold=True)
+    if colour == AMBER:
+        other = [Word(f"or {_shown(reading.runner_up)}", colour)] if reading.runner_up else []
+        return (Word("?", colour, bold=True), value, *other)
     if score is None:
-        return [Word(value, colour, bold=True)]
+        return (value,)
     points = Word(f"{number_text(score.points)}/{number_text(score.max_points)}", GREY)
     if score.outcome == "correct":
-        return [Word(TICK, colour), Word(value, colour, bold=True), points]
+        return (Word(TICK, colour), value, points)
     sign = [Word(CROSS, colour)] if score.outcome == "incorrect" else []
-    answer = " or ".join(score.answer.split("|"))
-    return [*sign, Word(value, colour, bold=True), Word(answer, GREEN), points]
+    return (*sign, value, Word(" or ".join(score.answer.split("|")), GREEN), points)
 
 
 def _shown(value: str) -> str:
@@ -132,18 +135,29 @@ def _draw_field(
     colour = _colour(reading, score)
     left, top, right, bottom = _pixels(_hull(field.boxes), scale)
     box = (left - 2, top - 2, right + 2, bottom + 2)
-    if field.kind == "digits":
-        tint(picture, box, colour, 0.14)
-    frame(picture, box, colour, 2 if field.kind == "digits" else 1)
     if field.kind != "digits":
-        for index in _marked(field, reading):
-            ring(picture, _pixels(field.boxes[index], scale), colour, 3)
-        if score and score.outcome in ("incorrect", "omitted"):
-            for index in _right(field, score):
-                ring(picture, _pixels(field.boxes[index], scale), GREEN, 2)
-    for reading_of_box, rect in zip(reading.boxes, field.boxes, strict=False):
-        if reading_of_box.status == "review" and field.kind == "digits":
+        frame(picture, box, colour, 1)
+        _draw_rings(picture, field, reading, score, scale)
+        return
+    tint(picture, box, colour, 0.14)
+    frame(picture, box, colour, 2)
+    for box_reading, rect in zip(reading.boxes, field.boxes, strict=False):
+        if box_reading.status == "review":
             frame(picture, _pixels(rect, scale), AMBER, 3)
+
+
+def _draw_rings(
+    picture: Picture, field: Field, reading: FieldReading, score: ItemScore | None, scale: float
+) -> None:
+    """A thick ring round each mark read, a thin green one round each that is missing."""
+    marked, colour = _marked(field, reading), _colour(reading, score)
+    right = _right(field, score) if score and score.outcome in ("incorrect", "omitted") else []
+    for index in marked:
+        shade = GREEN if field.multiple and index in right else colour
+        ring(picture, _pixels(field.boxes[index], scale), shade, 3)
+    for index in right:
+        if index not in marked:
+            ring(picture, _pixels(field.boxes[index], scale), GREEN, 2)
 
 
 def _marked(field: Field, reading: FieldReading) -> list[int]:
