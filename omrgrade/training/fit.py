@@ -101,7 +101,7 @@ def _keras(seed: int) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Nothing on stderr: TensorFlow's C++ greets there before any setting of its own can stop it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a file)
