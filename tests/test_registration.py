@@ -220,6 +220,34 @@ def test_a_shifted_print_is_refused_with_its_residual():
     assert "not where the template says" in refused(image, replace(template, fields=moved), max_residual=0.5)
 
 
+def test_a_sheet_with_a_note_stuck_over_many_boxes_is_refused():
+    template, image, truth = photograph("numeric-a4", 150)
+    note = project(truth, np.array([(30, 85), (100, 85), (100, 160), (30, 160)]))
+    cv2.fillPoly(image, [np.round(note).astype(np.int32)], 235)
+    assert "boxes" in refused(image, template)
+
+
+def test_badly_curled_paper_is_refused():
+    for name in NAMES:
+        template, image, _ = photograph(name, 150)
+        y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
+        bent = cv2.remap(image, x, y - 25 * np.sin(np.pi * x / image.shape[1]), cv2.INTER_LINEAR)  # 4 mm
+        assert "boxes" in refused(bent, template)
+
+
+def test_the_residual_says_how_far_off_the_boxes_are():
+    template, image, truth = photograph("numeric-a4", 150)
+    y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
+    bent = cv2.remap(image, x, y - 9 * np.sin(2 * np.pi * y / image.shape[0]), cv2.INTER_LINEAR)  # 1.5 mm
+    found = register(scan(bent), template, max_residual=1.5)
+    boxes = [box for field in template.fields for box in field.boxes]
+    where = project(truth, np.array([box.centre for box in boxes]))
+    where[:, 1] += 9 * np.sin(2 * np.pi * where[:, 1] / image.shape[0])  # to first order
+    seen = project(np.linalg.inv(np.array(found.page_to_scan)), where)
+    off = np.hypot(*(seen - np.array([box.centre for box in boxes])).T)
+    assert found.residual == pytest.approx(np.percentile(off, 90), abs=0.25) and found.residual > 0.5
+
+
 def test_the_residual_decides():
     template, image, _ = photograph("numeric-a4", 150)
     with pytest.raises(RegistrationError, match=r"not where the template says.*residual"):

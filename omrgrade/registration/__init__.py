@@ -15,8 +15,22 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco
-from omrgrade.registration.geometry import Array, Landmarks, Located, project, quarter_turns, refine
-from omrgrade.registration.outlines import Outline, box_landmarks, edge_landmarks, outlines, spread
+from omrgrade.registration.geometry import (
+    Array,
+    Landmarks,
+    Located,
+    project,
+    quarter_turns,
+    refine,
+)
+from omrgrade.registration.outlines import (
+    Outline,
+    box_landmarks,
+    edge_landmarks,
+    filled,
+    outlines,
+    spread,
+)
 
 METHODS: dict[str, Callable[[Scan, Template], Located]] = {"aruco": aruco.locate}
 
@@ -27,7 +41,7 @@ REACH = (2.0, 0.7)
 VERIFY = 1.6
 """mm within which it is looked for to measure the residual; must exceed any sensible `max_residual`."""
 MIN_FOUND = 0.5
-"""Share of the verifying outlines to be seen: filled bubbles hide theirs, another sheet has none there."""
+"""Share of the verifying boxes, filled ones aside, that must be there at all."""
 
 
 def register(scan: Scan, template: Template, *, max_residual: float) -> Registration:
@@ -42,8 +56,7 @@ def register(scan: Scan, template: Template, *, max_residual: float) -> Registra
     for reach in REACH:
         matrix = refine(matrix, _landmarks(scan, matrix, located, fitting, reach))
     _check_inside(matrix, scan, template)
-    seen = box_landmarks(scan.pixels, matrix, verifying, reach=VERIFY, contrast=located.contrast)
-    residual = _residual(seen, scan)
+    residual, landmarks = _residual(scan, matrix, verifying, located.contrast)
     if residual > max_residual:
         raise RegistrationError(
             "the printed boxes are not where the template says",
@@ -56,7 +69,7 @@ def register(scan: Scan, template: Template, *, max_residual: float) -> Registra
         residual=residual,
         rotation=quarter_turns(matrix, (template.page_width / 2, template.page_height / 2)),
         method=template.fiducials.method,
-        landmarks=int(np.isfinite(seen.shifts).any(axis=1).sum()),
+        landmarks=landmarks,
     )
 
 
@@ -87,15 +100,22 @@ def _check_inside(matrix: Array, scan: Scan, template: Template) -> None:
         )
 
 
-def _residual(seen: Landmarks, scan: Scan) -> float:
-    """90th percentile of how far the boxes lie from where they should, mm; refuses when too few show."""
-    found = np.isfinite(seen.shifts)
-    if found.mean() < MIN_FOUND:
+def _residual(scan: Scan, matrix: Array, boxes: Sequence[Outline], contrast: float) -> tuple[float, int]:
+    """How far these boxes lie from where they should, mm (90th percentile), and how many were seen.
+
+    A box that is not there counts as far off, unless it is filled and so hides its outline: a page of which
+    a part is covered, folded over or badly curled is not to be read.
+    """
+    shifts = box_landmarks(scan.pixels, matrix, boxes, reach=VERIFY, contrast=contrast).shifts
+    hidden = filled(scan.pixels, matrix, boxes, contrast=contrast)
+    seen = np.asarray(np.isfinite(shifts).all(axis=1))
+    expected = seen | ~hidden
+    if not expected.any() or seen[expected].mean() < MIN_FOUND:
         raise RegistrationError(
             "the boxes of this template are not on the page",
             where=scan.source,
             fix="is it another sheet, or is the print too faint",
-            received=f"{found.mean():.0%} of their outlines",
+            received=f"{seen.sum()} of {len(boxes)} boxes",
         )
-    distance = np.hypot(*np.where(found, seen.shifts, 0.0).T)[found.any(axis=1)]
-    return float(np.percentile(distance, 90))
+    distance = np.where(seen, np.hypot(*shifts.T), VERIFY)[expected]
+    return float(np.percentile(distance, 90)), int(seen.sum())

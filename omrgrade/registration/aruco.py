@@ -165,7 +165,7 @@ def _why(seen: Found, squares: dict[int, Rect], pixels: Grey) -> str:
         return "the corner markers do not lie as on this sheet"
     if known:
         return f"only {('one corner marker', 'two corner markers')[known - 1]} found"
-    if foreign:
+    if len(foreign) > 1:  # one alone is as likely chance texture
         return f"markers of another template (ids {', '.join(map(str, foreign))})"
     return "the page is blank" if _is_blank(pixels) else "no corner markers found"
 

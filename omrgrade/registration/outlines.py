@@ -21,6 +21,8 @@ LINE = 2  # samples: half the width of a printed line (0.3 mm), over which darkn
 FLANK = 6  # samples from a line's centre to the paper beside it, clear of blur
 MIN_CONTRAST = 0.12
 """Of the contrast between paper and print: lines whose two sides together stand out less are none."""
+FILLED = 0.3
+"""Of the contrast between paper and print: a box whose inside is darker than its surroundings by this."""
 ROUND_KINDS = frozenset({"choice", "grid"})  # printed as ellipses; all others as rectangles
 
 
@@ -72,6 +74,21 @@ def box_landmarks(
         response = _line_response(profiles).reshape(len(boxes), 2, -1).sum(axis=1)
         shifts[:, axis] = _peak(response, reach, MIN_CONTRAST * contrast)
     return Landmarks(points=centres, shifts=shifts)
+
+
+def filled(
+    pixels: NDArray[np.uint8], matrix: Array, boxes: Sequence[Outline], *, contrast: float
+) -> NDArray[np.bool_]:
+    """Which boxes (n,) are so dark inside that they hide their outline, as a filled bubble does."""
+    t = np.linspace(-1.4, 1.4, 11)
+    grid = np.stack(np.meshgrid(t, t), axis=-1).reshape(-1, 2)  # in half widths from the centre
+    inner, outer = np.hypot(*grid.T) < 0.7, np.abs(grid).max(axis=1) > 1.3
+    centre = np.array([box.rect.centre for box in boxes])[:, None]
+    half = np.array([(box.rect.width / 2, box.rect.height / 2) for box in boxes])[:, None]
+    where = project(matrix, centre + half * grid).astype(np.float32)
+    grey = cv2.remap(pixels, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    darker = np.median(grey[:, outer], axis=1) - grey[:, inner].mean(axis=1)
+    return np.asarray(darker > FILLED * contrast)
 
 
 def _sides(boxes: Sequence[Outline], axis: int) -> Array:
