@@ -33,9 +33,9 @@ def combine_choice(field: Field, boxes: Boxes) -> FieldReading:
         reason = f"partly filled: {', '.join(partly)}"
     elif len(marked) > 1 and not field.multiple:
         reason = f"several marks: {', '.join(marked)}"
-    value = "|".join(box.value for box in boxes if box.value)
+    value = "+".join(box.value for box in boxes if box.value)
     if partly and marked and not field.multiple:
-        value = "|".join(marked)  # the best guess leaves the fainter marks out
+        value = "+".join(marked)  # the best guess leaves the fainter marks out
     return _reading(field, boxes, value, _joint(boxes), reason, _likeliest(partly, marked))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -63,8 +62,8 @@ def _is_right(reading: FieldReading, answer: str, tolerance: float) -> bool:
 
 
 def _marks(text: str) -> frozenset[str]:
-    """The set of bubbles in ``A|C`` (as read) or ``A+C`` (as in a key)."""
-    return frozenset(label.casefold() for label in re.split(r"[|+]", text))
+    """The set of bubbles in ``A+C``."""
+    return frozenset(label.casefold() for label in text.split("+"))
 
 
 def _number(text: str) -> Decimal | None:

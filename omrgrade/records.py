@@ -236,7 +236,7 @@ class FieldReading:
 
     field: str  # the field's id
     kind: str
-    value: str  # "" blank; several options joined as "A|C"
+    value: str  # "" blank; several options joined as "A+C"
     confidence: float
     status: Status
     reason: str = ""

@@ -87,7 +87,7 @@ def review(field, value, reason="uncertain", *, confidence=0.6, runner_up="", ki
 
 def make_page(source="a.png", page=1, student="1001", **values):
     """A page's readings; a value is text, "" for blank, or a FieldReading. `student` fills both fields."""
-    given = {"student": student, "student_bubbles": student, "q1": "12", "q2": "007", "q3": "B", "q4": "A|C"}
+    given = {"student": student, "student_bubbles": student, "q1": "12", "q2": "007", "q3": "B", "q4": "A+C"}
     given |= values
     fields = tuple(v if isinstance(v, FieldReading) else read(name, v) for name, v in given.items())
     return PageReading(source=source, page=page, fields=fields, digest=f"{source}#{page}")

@@ -70,7 +70,7 @@ def make_batch(key=KEY, roster=ROSTER, preview=b""):
         make_page("b, c.pdf", 2, student="9999", q2=review("q2", "071", "box 2: torn", runner_up="011")),
         make_page("=cmd.png", student="1234", student_bubbles=read("student_bubbles", "1284"), q3="A"),
         PageReading(source="photo.jpg", page=1, problem="no printed marks found"),
-        make_page("d.png", student="42", q3=review("q3", "B|C", "several marks: B, C", confidence=0.2)),
+        make_page("d.png", student="42", q3=review("q3", "B+C", "several marks: B, C", confidence=0.2)),
     ]
     pages.append(dataclasses.replace(pages[0], source="copy of a.png"))
     pages = tuple(dataclasses.replace(cross_check(page, TEMPLATE), preview=preview) for page in pages)

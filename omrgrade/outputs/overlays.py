@@ -111,9 +111,9 @@ def _labels(reading: FieldReading, score: ItemScore | None) -> list[Label]:
 def _words(reading: FieldReading, score: ItemScore | None) -> tuple[Word, ...]:
     """What was read, for a wrong or missing answer the right one in green, and the points."""
     colour = _colour(reading, score)
-    value = Word(_shown(reading.value) or "blank", colour, bold=True)
+    value = Word(reading.value or "blank", colour, bold=True)
     if colour == AMBER:
-        other = [Word(f"or {_shown(reading.runner_up)}", colour)] if reading.runner_up else []
+        other = [Word(f"or {reading.runner_up}", colour)] if reading.runner_up else []
         return (Word("?", colour, bold=True), value, *other)
     if score is None:
         return (value,)
@@ -122,11 +122,6 @@ def _words(reading: FieldReading, score: ItemScore | None) -> tuple[Word, ...]:
         return (Word(TICK, colour), value, points)
     sign = [Word(CROSS, colour)] if score.outcome == "incorrect" else []
     return (*sign, value, Word(" or ".join(score.answer.split("|")), GREEN), points)
-
-
-def _shown(value: str) -> str:
-    """A value in the notation of the key, where "A|C" would mean A or C."""
-    return value.replace("|", "+")
 
 
 def _draw_field(
@@ -164,7 +159,7 @@ def _marked(field: Field, reading: FieldReading) -> list[int]:
     """Indices of the bubbles that the value stands for."""
     options = field.options
     if field.kind == "choice":
-        return [options.index(label) for label in _shown(reading.value).split("+") if label in options]
+        return [options.index(label) for label in reading.value.split("+") if label in options]
     columns = len(field.boxes) // len(options)
     if len(reading.value) != columns:
         return []

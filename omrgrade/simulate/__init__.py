@@ -52,7 +52,7 @@ class SimulatedPage:
     """One page, and everything there is to know about it."""
 
     image: NDArray[np.uint8]  # (height, width) grey, or (height, width, 3) BGR
-    truth: dict[str, str]  # field -> value; "" blank, several marks joined by "|"
+    truth: dict[str, str]  # field -> value; "" blank, several marks joined by "+"
     page_to_scan: Matrix  # page mm -> px of `image` (pixel centres at whole numbers)
     rotation: int  # quarter turns, degrees clockwise: 0, 90, 180, 270
     capture: Capture  # how it is to be filed
@@ -137,7 +137,7 @@ def _fill_field(
         return
     for n, box in enumerate(made.boxes):
         column, row = divmod(n, len(made.options))
-        marks = value.split("|") if made.kind == "choice" else value[column : column + 1]
+        marks = value.split("+") if made.kind == "choice" else value[column : column + 1]
         if made.options[row] in marks:
             mark_bubble(ink, box, px_per_mm, habits.hand.pen, _style(habits, rng), rng)
         elif habits.eraser and rng.random() < 0.004:

@@ -52,18 +52,18 @@ def make_roster(template: Template, count: int, rng: np.random.Generator) -> lis
 def fill_in(
     template: Template, student_id: str, key: Answers, habits: Habits, rng: np.random.Generator
 ) -> dict[str, str]:
-    """What one pupil writes: field -> value, "" for nothing, several marks joined by "|"."""
+    """What one pupil writes: field -> value, "" for nothing, several marks joined by "+"."""
     values: dict[str, str] = {}
     for made in template.fields:
         if made.same_as:
             values[made.id] = values.get(made.same_as, "")
         elif made.role == "identifier":
             first = not values and made.kind != "choice"
-            values[made.id] = student_id if first else "|".join(_answer(made, rng))
+            values[made.id] = student_id if first else "+".join(_answer(made, rng))
         elif rng.random() < 0.03:
             values[made.id] = ""
         elif rng.random() < habits.ability and made.id in key:
-            values[made.id] = "|".join(key[made.id])
+            values[made.id] = "+".join(key[made.id])
         else:
             values[made.id] = _wrong(made, key.get(made.id, ()), rng)
     return values
@@ -122,4 +122,4 @@ def _wrong(made: Field, right: tuple[str, ...], rng: np.random.Generator) -> str
         return "".join(digits)
     while (answer := _answer(made, rng)) == right:
         pass
-    return "|".join(answer)
+    return "+".join(answer)

@@ -125,7 +125,7 @@ def _options(entry: Mapping) -> tuple[str, ...]:
     if not 2 <= len(options) <= 26 or len(set(options)) != len(options):
         raise entry.error("options", "must be 2 to 26 different labels", fix="write them like [A, B, C, D]")
     if any(not o.isalnum() or len(o) > 3 for o in options):
-        # "|" joins the marks of one field, and a long label does not fit over a bubble.
+        # "+" joins the marks of one field, and a long label does not fit over a bubble.
         raise entry.error("options", "must be labels of 1 to 3 letters or digits")
     return options
 
