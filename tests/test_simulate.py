@@ -27,21 +27,22 @@ def upright(page, template, px_per_mm=6.0):
     return cv2.warpPerspective(grey, matrix, size, flags=cv2.INTER_AREA, borderValue=255)
 
 
-def darkness(image, box, px_per_mm=6.0, shrink=0.22):
+def around(image, box, rim, px_per_mm=6.0):
+    """The pixels of a box grown by `rim` (a share of its size; negative: shrunk)."""
+    dx, dy = rim * box.width, rim * box.height
+    rows = slice(round((box.y - dy) * px_per_mm), round((box.bottom + dy) * px_per_mm))
+    return image[rows, round((box.x - dx) * px_per_mm) : round((box.right + dx) * px_per_mm)]
+
+
+def darkness(image, box):
     """Mean darkness (0-1) inside a box, its rim left out, beside the paper just there."""
-    dx, dy = shrink * box.width, shrink * box.height
-    part = image[
-        round((box.y + dy) * px_per_mm) : round((box.bottom - dy) * px_per_mm),
-        round((box.x + dx) * px_per_mm) : round((box.right - dx) * px_per_mm),
-    ]
-    paper = np.percentile(
-        image[
-            round((box.y - 3) * px_per_mm) : round((box.bottom + 3) * px_per_mm),
-            round((box.x - 3) * px_per_mm) : round((box.right + 3) * px_per_mm),
-        ],
-        85,
-    )
-    return 1 - float(part.mean()) / float(paper)
+    return 1 - float(around(image, box, -0.22).mean()) / float(np.percentile(around(image, box, 0.4), 85))
+
+
+def has_ink(image, box):
+    """Whether a stroke is in the box: its darkest 2 % are well darker than the paper just there."""
+    inside = cv2.blur(around(image, box, -0.15), (3, 3))
+    return np.percentile(inside, 2) < 0.88 * np.percentile(inside, 70)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -76,17 +77,17 @@ def test_the_truth_stands_on_the_page(page_factory, profile):
     page = page_factory("mixed-letter", seed=5, profile=profile)
     image = upright(page, template)
     for made in template.fields:
-        dark = [darkness(image, box) for box in made.boxes]
         value = page.truth[made.id]
         if made.kind == "choice":
-            marked = [o for o, d in zip(made.options, dark, strict=True) if d > 0.15]
-            assert "|".join(marked) == value
+            dark = [darkness(image, box) for box in made.boxes]
+            marked = [o for o, d in zip(made.options, dark, strict=True) if d > 0.06]
+            assert "+".join(marked) == value
         else:
-            assert sum(d > 0.02 for d in dark) == len(value)
+            assert sum(has_ink(image, box) for box in made.boxes) == len(value)
 
 
 def test_what_is_asked_for_is_written(page_factory):
-    values = {"student_id": "012345", "student_bubbles": "012345", "q3": "B", "q37": "A|D"}
+    values = {"student_id": "012345", "student_bubbles": "012345", "q3": "B", "q37": "A+D"}
     page = page_factory("choice-a4", seed=9, profile="clean", values=values)
     assert {name: value for name, value in page.truth.items() if value} == values
     template = load_template("choice-a4")
@@ -144,14 +145,14 @@ def test_a_traced_digit_is_the_same_digit(mnist):
     overlaps = []
     for image in mnist[0]:
         strokes = trace(image)
-        if strokes.blotted:
+        if not strokes.faithful:
             continue
         ink = np.zeros((28 * 8, 28 * 8), np.uint8)
         _draw_in_place(ink, strokes, rng)
         back = cv2.resize(ink, (28, 28), interpolation=cv2.INTER_AREA).astype(float)
         old = image.astype(float)
         overlaps.append(2 * np.minimum(back, old).sum() / (back.sum() + old.sum()))
-    assert len(overlaps) > 140
+    assert len(overlaps) > 120
     assert np.median(overlaps) > 0.75 and min(overlaps) > 0.5
 
 
@@ -194,7 +195,7 @@ def test_most_digits_keep_within_their_box():
                     box.y - rows.min() / s, rows.max() / s - box.bottom)  # fmt: skip
         assert spill < 1.0
         outside += spill > 0
-    assert 1 <= outside <= 20
+    assert 1 <= outside <= 12
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_images_say_their_dpi_and_are_one_bit(batch):
 def test_pupils_answer_mostly_right(tmp_path):
     template = load_template("choice-a4")
     simulate_batch(template, 8, 1, "clean", tmp_path)
-    key = {row["item"]: row["answer"].replace("+", "|") for row in rows(tmp_path / "key.csv")}
+    key = {row["item"]: row["answer"] for row in rows(tmp_path / "key.csv")}
     answers = [
         (row["value"], key[row["field"]]) for row in rows(tmp_path / "truth.csv") if row["field"] in key
     ]

@@ -16,6 +16,7 @@ from omrgrade.resources import bundled
 
 _FINER = 6  # the strokes are traced on a grid this many times finer than MNIST's
 _INK = 0.5  # share of the darkest grey nearby at which MNIST's anti-aliased stroke ends
+_TOUCHING = 1 / 60  # share of digits that touch or cross the outline sideways, and as many upwards
 _FAINTEST = 0.2  # share of the darkest grey anywhere below which nothing is a stroke
 _NEARBY = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * _FINER + 1, 4 * _FINER + 1))
 Grey = NDArray[np.uint8]
@@ -49,7 +50,7 @@ class Strokes:
 
     distance: Floats  # px of MNIST from the pen's line
     pressure: Floats  # width of the line there, 1 = this digit's median
-    blotted: bool  # MNIST's stroke is so thick that loops may be filled: its line need not be the digit
+    faithful: bool  # drawing this line again gives the digit; not so where MNIST shows a loop filled
     bounds: tuple[float, float, float, float]  # left, top, right, bottom of the line, px of MNIST
 
 
@@ -75,10 +76,10 @@ class Digits:
         self._by_label = [np.flatnonzero(labels == digit) for digit in range(10)]
 
     def pick(self, digit: int, rng: np.random.Generator) -> Strokes:
-        """A random test image of that digit, as strokes; blotted ones are passed over."""
+        """A random test image of that digit, as strokes; blots are passed over."""
         while True:
             strokes = trace(self._images[rng.choice(self._by_label[digit])])
-            if not strokes.blotted:
+            if strokes.faithful:
                 return strokes
 
 
@@ -89,6 +90,7 @@ def trace(image: Grey) -> Strokes:
     # Nearby, not overall: small loops stay open, and strokes that fade stay whole.
     nearby = cv2.GaussianBlur(cv2.dilate(fine, _NEARBY), (0, 0), _FINER)
     ink = fine > np.maximum(_INK * nearby, _FAINTEST * fine.max())
+    ink = _without_dust(ink)
     line = _without_spurs(skeletonize(ink), ink)
     thickness = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 5)
     distance, labels = cv2.distanceTransformWithLabels(
@@ -102,12 +104,36 @@ def trace(image: Grey) -> Strokes:
     bounds = tuple(
         (float(v) + 0.5) / _FINER - 0.5 for v in (columns.min(), rows.min(), columns.max(), rows.max())
     )
+    distance = cv2.GaussianBlur(np.asarray(distance, np.float32), (0, 0), 2.0)
+    pressure = cv2.GaussianBlur(np.clip(pressure, 0.5, 1.6).astype(np.float32), (0, 0), 4.0)
+    redrawn = np.clip(half * np.clip(pressure, 0.8, 1.2) - distance + 0.5 * _FINER, 0, _FINER) / _FINER
     return Strokes(
-        distance=cv2.GaussianBlur(np.asarray(distance, np.float32), (0, 0), 2.0) / _FINER,
-        pressure=cv2.GaussianBlur(np.clip(pressure, 0.5, 1.6).astype(np.float32), (0, 0), 4.0),
-        blotted=bool(half > 1.9 * _FINER or np.quantile(thickness[line], 0.97) > 1.6 * half),
+        distance=distance / _FINER,
+        pressure=pressure,
+        faithful=bool(
+            half < 1.9 * _FINER
+            and np.quantile(thickness[line], 0.97) < 1.6 * half
+            and _largest_difference(image, redrawn) < 0.4
+        ),
         bounds=(bounds[0], bounds[1], bounds[2], bounds[3]),
     )
+
+
+def _without_dust(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out what MNIST's cutting left of other ink: dots under 4 of its pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
+    large = stats[:, cv2.CC_STAT_AREA] >= 4 * _FINER**2
+    large[0] = False
+    if not large.any():
+        large[1:] = True
+    return np.asarray(large[labels], np.bool_)
+
+
+def _largest_difference(image: Grey, redrawn: Floats) -> float:
+    """How much ink (0-1) about 3x3 px of MNIST differ in where the line is drawn again."""
+    small = cv2.resize(redrawn.astype(np.float32), (28, 28), interpolation=cv2.INTER_AREA)
+    old = image.astype(np.float32) / max(float(image.max()), 1.0)
+    return float(np.abs(cv2.blur(old - small, (3, 3))).max())
 
 
 def _without_spurs(line: NDArray[np.bool_], ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -163,10 +189,10 @@ def write_digit(
 
 
 def _placed(centre: float, free: float, shift: float, rng: np.random.Generator) -> float:
-    """Where the digit's middle goes: within its box, but one in sixteen touches or crosses the outline."""
+    """Where the digit's middle goes: within its box, but now and then over the outline."""
     free = max(free, 0.0)
-    if rng.random() < 1 / 16:
-        return centre + float(rng.choice((-1, 1))) * (free + rng.uniform(-0.2, 0.5))
+    if rng.random() < _TOUCHING:
+        return centre + float(rng.choice((-1, 1))) * (free + rng.uniform(-0.2, 0.6))
     inside = max(free - 0.35, 0.0)
     return centre + float(np.clip(shift, -inside, inside))
 
