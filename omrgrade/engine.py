@@ -75,11 +75,11 @@ def _read(reader: Reader, chunk: Chunk) -> list[PageReading]:
     try:
         readings = reader(chunk)
     except Exception as error:
-        foreseen = isinstance(error, OmrgradeError)
-        if foreseen and not isinstance(error, PageError):
+        if isinstance(error, OmrgradeError) and not isinstance(error, PageError):
             raise
         if len(chunk) == 1:
-            return [_failed(chunk[0], str(error) if foreseen else f"{type(error).__name__}: {error}")]
+            problem = error.reason if isinstance(error, PageError) else f"{type(error).__name__}: {error}"
+            return [_failed(chunk[0], problem)]
         return [reading for ref in chunk for reading in _read(reader, [ref])]
     if len(readings) != len(chunk):
         raise RuntimeError(f"{len(chunk)} pages gave {len(readings)} readings")

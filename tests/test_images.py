@@ -15,7 +15,8 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
 from omrgrade.errors import OmrgradeError, UnreadableImageError
-from omrgrade.images import _is_whole_jpeg, find_pages, page_digest, read_scan
+from omrgrade.images import find_pages, page_digest, read_scan
+from omrgrade.images.pictures import is_whole_jpeg
 from omrgrade.records import PageRef, Scan
 
 
@@ -177,6 +178,12 @@ def test_fax_compressed_tiff_is_exact_and_says_its_dpi(tmp_path):
     assert np.array_equal(scan.pixels, truth) and scan.dpi == pytest.approx(300)
 
 
+@pytest.mark.parametrize("claimed", [1, 0, 1e9])
+def test_a_dpi_that_is_nonsense_counts_as_none(tmp_path, claimed):
+    Image.fromarray(picture()).save(tmp_path / "a.tif", dpi=(claimed, claimed))
+    assert read(tmp_path / "a.tif").dpi == 0
+
+
 def test_a_digest_is_of_the_picture_not_of_the_file(tmp_path):
     Image.fromarray(picture()).save(tmp_path / "a.png")
     Image.fromarray(picture()).save(tmp_path / "b.tif")
@@ -330,5 +337,5 @@ def test_no_mutation_escapes_as_anything_but_a_page_error(tmp_path_factory, data
 @given(st.binary(max_size=300))
 def test_any_cut_of_a_jpeg_is_seen(tail):
     data = jpeg(picture(40, 30))
-    assert _is_whole_jpeg(data + tail)
-    assert not any(_is_whole_jpeg(data[:n]) for n in range(2, len(data) - 1, 37))
+    assert is_whole_jpeg(data + tail)
+    assert not any(is_whole_jpeg(data[:n]) for n in range(2, len(data) - 1, 37))

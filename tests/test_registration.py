@@ -125,6 +125,20 @@ def test_one_covered_marker_is_tolerated(corner, pose):
     assert worst_box(found, truth, template) < 0.2
 
 
+@pytest.mark.parametrize("covered", [[], [1]])
+def test_a_second_marker_of_the_same_id_does_not_mislead(covered):
+    template, image, truth = photograph("numeric-a4", 200, pad=30)
+    cover(image, truth, template, covered)
+    x, y = (image.shape[1] - 200, 20)  # a larger one beside the sheet, as on another sheet under it
+    known = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
+    image[y : y + 180, x : x + 180] = 230
+    image[y + 20 : y + 140, x + 20 : x + 140] = cv2.aruco.generateImageMarker(
+        known, template.fiducials.ids[1], 120
+    )
+    found = register(scan(image), template, max_residual=1.0)
+    assert worst_box(found, truth, template) < 0.2
+
+
 @settings(max_examples=8, deadline=None)
 @given(
     angle=st.floats(-15, 15), turn=st.sampled_from([0, 90, 180, 270]),

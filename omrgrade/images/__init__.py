@@ -1,0 +1,128 @@
+"""Files -> scans: JPEG, PNG, multi-page TIFF and PDF (WebP and BMP come for free with Pillow)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from omrgrade.errors import OmrgradeError, UnreadableImageError
+from omrgrade.images.pdf import count_pdf_pages, read_pdf
+from omrgrade.images.pictures import count_pictures, read_jpeg, read_picture
+from omrgrade.records import PageRef, Scan
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf", ".webp", ".bmp"})
+
+
+# ---------------------------------------------------------------- finding pages
+
+
+def find_pages(paths: Sequence[str | Path], *, exclude: Sequence[str | Path] = ()) -> list[PageRef]:
+    """Every page in these files and folders, in the given order, folders in natural order (2 before 10).
+
+    Folders are searched recursively for known suffixes, skipping hidden entries and what lies in `exclude`
+    (an output folder inside the scans folder); files named explicitly are taken whatever they are called.
+    A file that cannot be opened still counts as one page, so that it is named later with its reason.
+    """
+    skipped = {_absolute(path) for path in exclude}
+    seen: set[str] = set()
+    pages = []
+    for path in paths:
+        for file in _files(Path(path), skipped):
+            absolute = _absolute(file)
+            if absolute not in seen:
+                seen.add(absolute)
+                pages += [PageRef(path=str(file), page=n) for n in range(1, _count_pages(file) + 1)]
+    if not pages:
+        raise OmrgradeError(
+            "no scans found",
+            fix="name files, or folders that hold " + ", ".join(sorted(s[1:] for s in SUFFIXES)) + " files",
+            received=[str(p) for p in paths],
+        )
+    return pages
+
+
+def _absolute(path: str | Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, which are pages of their own
+
+
+def _files(path: Path, skipped: set[str]) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif not path.is_dir():
+        raise OmrgradeError("no such file or folder", fix="check the spelling", received=str(path))
+    else:
+        found = []
+        for folder, folders, names in os.walk(path):
+            inside = [d for d in folders if not d.startswith(".")]
+            folders[:] = [d for d in inside if _absolute(Path(folder, d)) not in skipped]
+            found += [Path(folder, n) for n in names if Path(n).suffix.lower() in SUFFIXES and n[0] != "."]
+        yield from sorted((f for f in found if f.is_file()), key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[list[tuple[int, str]], str]]:
+    """A sorting key by which "page 2" comes before "page 10", folder by folder."""
+    return [
+        ([(int(digits or 0), text) for text, digits in re.findall(r"(\D*)(\d*)", part.casefold())], part)
+        for part in path.parts
+    ]
+
+
+def _count_pages(path: Path) -> int:
+    """Pages in a file, without decoding any; 1 if that cannot be told."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+        if b"%PDF-" in head:
+            return max(1, count_pdf_pages(path))
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return count_pictures(path)
+    except (OSError, UnreadableImageError):
+        pass
+    return 1
+
+
+# ---------------------------------------------------------------- reading pages
+
+
+def read_scan(ref: PageRef) -> Scan:
+    """Decode one page as grey pixels, upright as its file says (EXIF), transparency over white.
+
+    Raises `UnreadableImageError` with a reason; a damaged picture is refused, never half read.
+    """
+    path = Path(ref.path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+        if not head:
+            raise UnreadableImageError("the file is empty", fix="scan or copy it again", where=ref.path)
+        if b"%PDF-" in head:
+            pixels, dpi = read_pdf(path, ref.page)
+        elif head.startswith(b"\xff\xd8"):
+            pixels, dpi = read_jpeg(path)
+        else:
+            pixels, dpi = read_picture(path, ref.page, head)
+    except MemoryError:
+        raise UnreadableImageError("the page needs more memory than there is", where=ref.path) from None
+    except OSError as error:
+        raise UnreadableImageError(_reason(error), where=ref.path) from error
+    return Scan(source=ref.path, page=ref.page, pixels=np.ascontiguousarray(pixels), dpi=dpi)
+
+
+def page_digest(scan: Scan) -> str:
+    """Sha256 (hex) of a scan's size and pixels: equal for the same picture in another file."""
+    digest = hashlib.sha256(repr(scan.pixels.shape).encode())
+    digest.update(np.ascontiguousarray(scan.pixels).data)
+    return digest.hexdigest()
+
+
+def _reason(error: OSError) -> str:
+    if error.strerror:
+        return f"cannot be opened: {error.strerror.lower()}"
+    if "truncated" in str(error) or "not processed" in str(error):
+        return "the picture is cut off: part of the file is missing; scan or copy it again"
+    return f"the picture is damaged: {error}"

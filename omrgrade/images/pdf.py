@@ -1,0 +1,121 @@
+"""PDF pages -> grey pixels: the scanner's own picture where a page is just that, else drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from omrgrade.errors import UnreadableImageError
+from omrgrade.images.pictures import JPEG_GREY, MAX_PIXELS, Grey, check_size, is_whole_jpeg
+
+PDF_RENDER_DPI = 300.0
+"""For PDF pages that are drawn, not scanned."""
+
+
+def _open_pdf(path: Path) -> Any:
+    import pypdfium2
+
+    try:
+        return pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
+            raise UnreadableImageError(
+                "the PDF is encrypted", where=str(path), fix="save it without a password"
+            ) from None
+        raise UnreadableImageError("the PDF is damaged", where=str(path), received=str(error)) from None
+
+
+def count_pdf_pages(path: Path) -> int:
+    """Pages of a PDF; `UnreadableImageError` when it is damaged or encrypted."""
+    with _open_pdf(path) as document:
+        return len(document)
+
+
+def read_pdf(path: Path, number: int) -> tuple[Grey, float]:
+    """One page: the scanner's own picture where the page is just that, else drawn at `PDF_RENDER_DPI`."""
+    import pypdfium2
+
+    with _open_pdf(path) as document:
+        if not 1 <= number <= len(document):
+            raise UnreadableImageError("the PDF has no such page", where=str(path), received=number)
+        try:
+            page = document[number - 1]
+            return _page_picture(page, path) or _drawn_page(page, path)
+        except pypdfium2.PdfiumError as error:
+            raise UnreadableImageError("the PDF is damaged", where=str(path), received=str(error)) from None
+
+
+def _drawn_page(page: Any, path: Path) -> tuple[Grey, float]:
+    """The page drawn at `PDF_RENDER_DPI`, or finer (to 600) if it holds a finer picture."""
+    inches = [points / 72 for points in page.get_size()]
+    images = _images(page)
+    for image in images:
+        columns, rows = image.get_px_size()
+        check_size(columns, rows, path)
+    check_size(round(inches[0] * PDF_RENDER_DPI), round(inches[1] * PDF_RENDER_DPI), path)
+    finest = max((image.get_metadata().horizontal_dpi for image in images), default=0.0)
+    affordable = (MAX_PIXELS / 4 / (inches[0] * inches[1])) ** 0.5
+    dpi = max(PDF_RENDER_DPI, min(finest, 600.0, affordable))
+    bitmap = page.render(scale=dpi / 72, grayscale=True)
+    pixels: Grey = bitmap.to_numpy().reshape(bitmap.height, bitmap.width).copy()
+    return pixels, dpi
+
+
+def _images(page: Any) -> list[Any]:
+    import pypdfium2.raw as pdfium
+
+    return list(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2))
+
+
+def _page_picture(page: Any, path: Path) -> tuple[Grey, float] | None:
+    """The one picture that fills a page, as scanners write them; None if there is more to see."""
+    import pypdfium2.raw as pdfium
+
+    objects = [thing for thing in page.get_objects(max_depth=1) if not _is_invisible(thing)]
+    if (
+        len(objects) != 1
+        or objects[0].type != pdfium.FPDF_PAGEOBJ_IMAGE
+        or pdfium.FPDFPage_GetAnnotCount(page)
+    ):
+        return None
+    image = objects[0]
+    a, b, c, d, e, f = image.get_matrix().get()
+    left, bottom, right, top = page.get_bbox()
+    whole = max(abs(e - left), abs(f - bottom), abs(e + a - right), abs(f + d - top)) < 0.02 * (right - left)
+    if abs(b) > 1e-3 or abs(c) > 1e-3 or not whole or pdfium.FPDFPageObj_HasTransparency(image):
+        return None
+    width, height = image.get_px_size()
+    check_size(width, height, path)
+    pixels = _image_pixels(image)
+    # A /Decode array or a stencil mask may turn black and white; then the drawn page tells the truth.
+    if pixels is None or pixels.shape != (height, width) or np.median(pixels[::16, ::16]) < 96:
+        return None
+    turned: Grey = np.rot90(pixels, -(page.get_rotation() // 90))
+    return turned, 72 * height / d
+
+
+def _is_invisible(thing: Any) -> bool:
+    """Whether this is text that a scanner's text recognition laid under the picture."""
+    import pypdfium2.raw as pdfium
+
+    return bool(
+        thing.type == pdfium.FPDF_PAGEOBJ_TEXT
+        and pdfium.FPDFTextObj_GetTextRenderMode(thing) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
+    )
+
+
+def _image_pixels(image: Any) -> Grey | None:
+    """The picture as stored, before the page scales or masks it; None if it cannot be taken out."""
+    if image.get_filters() == ["DCTDecode"]:
+        data = bytes(image.get_data())
+        if not is_whole_jpeg(data):
+            raise OSError("truncated")
+        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), JPEG_GREY)
+        return None if pixels is None else pixels
+    bitmap: Any = image.get_bitmap().to_numpy()
+    if bitmap.ndim == 3 and bitmap.shape[2] >= 3:
+        return np.asarray(cv2.cvtColor(bitmap[:, :, :3], cv2.COLOR_BGR2GRAY), np.uint8)
+    return np.array(bitmap.reshape(bitmap.shape[:2]), np.uint8)
