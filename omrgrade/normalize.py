@@ -70,7 +70,7 @@ def normalize(crop: Crop) -> Ink:
     grey, scale = _working_copy(crop.pixels)
     dark = _flatten(grey)
     noise = _noise(dark)
-    inside, lines, doubtful = _inside_outline(dark, max(5.0, 3 * noise), round(crop.margin * scale))
+    inside, lines, doubtful = _inside_outline(dark, max(5.0, 3 * noise), min(round(crop.margin * scale), round(RIM * WORK_SIDE)))
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     image, contrast = _ink_image(dark, inside, floor)
     uncut = None
@@ -167,7 +167,7 @@ def _let_through(dark: Grey, keep: Grey, below: NDArray[np.float64], thickness: 
     rows = np.arange(len(keep))[:, None]
     inner = np.clip(np.ceil(below).astype(int), 0, len(keep) - 1)
     outer = np.ceil(below - thickness).astype(int) - 3
-    inside, outside = dark[inner, columns], dark[np.maximum(outer, 0), columns]
+    inside, outside = dark[inner, columns], dark[np.clip(outer, 0, len(keep) - 1), columns]
     print_edge = np.sort(outside)[len(outside) // 2]  # the line's own blur reaches that far out
     crosses = (outer >= 0) & (inside > 2 * floor) & (outside > print_edge + 2 * floor)
     if not crosses.any():
