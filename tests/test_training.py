@@ -1,6 +1,9 @@
 """Data, augmentation, networks, fitting and export: what a retrained model relies on."""
 
 import os
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -325,3 +328,33 @@ def test_install_where_nothing_can_be_written(trained, exported, tmp_path):
 def test_exported_classifier_needs_no_softmax_inside(exported, digits):
     logits = OnnxClassifier(exported, card_for(exported)).logits(digits.images)
     assert abs(logits.sum(axis=1) - 1).max() > 0.01
+
+
+def test_a_killed_training_leaves_no_process_behind(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(
+        "import multiprocessing, os\n"
+        "from omrgrade.training import sources\n"
+        "if __name__ == '__main__':\n"
+        "    spawn = sources.get_context('spawn')\n"
+        "    worker = sources.ProcessPoolExecutor(1, spawn, sources._start, ((), None))\n"
+        "    worker.submit(os.getpid).result()\n"
+        "    print(multiprocessing.active_children()[0].pid, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    worker = int(done.stdout)
+    for _ in range(100):
+        if not alive(worker):
+            return
+        time.sleep(0.1)
+    os.kill(worker, 9)
+    pytest.fail("the preparing process outlived its parent")
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

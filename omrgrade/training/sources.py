@@ -6,11 +6,13 @@ the network trains on this one.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 import numpy as np
 
@@ -20,7 +22,6 @@ Draw = Callable[[Labelled, int, np.random.Generator], Labelled]
 """(digits to start from, how many images, generator) -> that many images with labels."""
 
 SMALL = 5000  # images: a pool below this is made at once; starting a process would take longer
-ROUNDS = 2  # epochs that a large pool serves: drawing one costs about as much time as training on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +88,15 @@ def _start(recipe: Recipe, digits: Labelled) -> None:
     global _state
     _state = recipe, digits, {}
     cv2.setNumThreads(1)  # images this small gain nothing from threads, and the network needs the cores
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for orders, and hold its memory, for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _pool(seed: int, epoch: int) -> Labelled:
