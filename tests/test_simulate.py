@@ -1,6 +1,7 @@
 """Simulated pages: what the truth says stands there, where the matrix says."""
 
 import csv
+import runpy
 from collections import Counter
 from pathlib import Path
 
@@ -280,3 +281,23 @@ def test_simulate_refuses_what_it_does_not_know(tmp_path):
         cli, ["simulate", "numeric-a4", "--data", str(tmp_path / "no.npz"), "-o", "x"]
     )
     assert isinstance(result.exception, DatasetError)
+
+
+# ---------------------------------------------------------------- the bundled samples
+
+
+def test_the_samples_are_what_their_script_makes(tmp_path):
+    samples = bundled("samples")
+    runpy.run_path(str(samples / "make.py"))["make"](tmp_path)
+    made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(made) == 16 and sum(path.parent.name == "scans" for path in made) == 13
+    for name in ("key.csv", "roster.csv", "truth.csv"):
+        assert (tmp_path / name).read_bytes() == (samples / name).read_bytes()
+    # Pixels may differ in a hair between versions of the image libraries; names and sizes may not.
+    for name in made:
+        assert (samples / name).is_file()
+        assert (tmp_path / name).stat().st_size == pytest.approx((samples / name).stat().st_size, rel=0.05)
+
+
+def test_the_samples_are_small():
+    assert sum(path.stat().st_size for path in bundled("samples").rglob("*") if path.is_file()) < 6_000_000

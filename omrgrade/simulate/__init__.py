@@ -173,13 +173,13 @@ def simulate_batch(
     rng = np.random.default_rng(seed)
     key, roster = make_key(template, rng), make_roster(template, count, rng)
     paths: list[Path] = []
-    truths: list[tuple[str, dict[str, str]]] = []
+    truths: list[tuple[str, int, dict[str, str]]] = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for n, pupil in enumerate(roster, 1):
             page = _pupils_page(template, pupil, key, (seed, n), profile, digits)
             paths.append(save_capture(page.capture, directory / f"page-{n:03d}"))
-            truths.append((paths[-1].name, page.truth))
+            truths.append((paths[-1].name, 1, page.truth))
             if on_page:
                 on_page(n)
         write_key(directory / "key.csv", key)

@@ -42,9 +42,11 @@ def write_roster(path: Path, roster: list[Pupil]) -> None:
     _write_csv(path, ("student_id", "name"), ((number, name) for name, number in rows))
 
 
-def write_truth(path: Path, truths: list[tuple[str, dict[str, str]]]) -> None:
+def write_truth(path: Path, truths: Iterable[tuple[str, int, dict[str, str]]]) -> None:
     """``source,page,field,value``: what stands in every field of every page."""
-    rows = ((source, "1", name, value) for source, truth in truths for name, value in truth.items())
+    rows = (
+        (source, str(page), name, value) for source, page, truth in truths for name, value in truth.items()
+    )
     _write_csv(path, ("source", "page", "field", "value"), rows)
 
 
