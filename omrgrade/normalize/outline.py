@@ -1,0 +1,184 @@
+"""Where a box's printed outline lies in its crop: found, removed, and let through where ink crosses it.
+
+All lengths are pixels of the normaliser's working copy. Each side is looked at with itself on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+
+RIM = 0.26  # an outline is looked for in this outer share of the crop
+LINE_COVER = 0.80  # a printed line runs along this share of its side; digits rarely do
+SLACK = 6  # px: an outline lies this near to where the template says, or is not found
+
+_ROWS = np.arange(512)[:, None]
+_COLUMNS = np.arange(512)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """A printed line along one side, seen with that side on top, px."""
+
+    left: float  # first row below the line at its left end
+    right: float  # and at its right end
+    thickness: float
+
+
+def inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int, bool]:
+    """(h, w) uint8, 1 inside the printed outline; on how many sides it was found; whether it may be ink."""
+    doubtful = False
+    if margin:
+        lines = _find_lines(dark, floor, depth=margin + SLACK, inset=margin + 2)
+        unseen = _Line(left=margin + 2, right=margin + 2, thickness=2)  # where the template says it is
+        lines = [line or unseen for line in lines]
+    else:
+        depth = round(RIM * min(dark.shape))
+        lines = _find_lines(dark, floor, depth, inset=0)  # a grid's lines run through to the crop's edges
+        if _count(lines) < 2:
+            frame = _find_lines(dark, floor, depth, inset=depth)
+            corners = _inked_corners(dark > floor, frame)
+            lines = frame if corners > 0.1 else lines
+            doubtful = _count(lines) in (1, 3) or 0.1 < corners < 0.5
+    inside = np.ones(dark.shape, np.uint8)
+    for turn, line in enumerate(lines):
+        if line is not None:
+            keep = _turned(inside, turn)
+            below = _ramp(line.left, line.right, keep.shape[1])
+            keep[_ROWS[: len(keep)] < below] = 0
+            if margin:
+                _let_through(_turned(dark, turn), keep, below, line.thickness, floor)
+    return inside, _count(lines), doubtful
+
+
+def _let_through(dark: Grey, keep: Grey, below: NDArray[np.float64], thickness: float, floor: float) -> None:
+    """Keep what a stroke has left outside of the box: ink on both sides of the line, seen with it on top.
+
+    dark, keep: (h, w), changed in place; below: (w,) first row inside the line.
+    """
+    columns, rows = _COLUMNS[: keep.shape[1]], _ROWS[: len(keep)]
+    inner = np.clip(np.ceil(below).astype(int), 0, len(keep) - 1)
+    outer = np.ceil(below - thickness).astype(int) - 3
+    inside, outside = dark[inner, columns], dark[np.clip(outer, 0, len(keep) - 1), columns]
+    print_edge = np.sort(outside)[len(outside) // 2]  # the line's own blur reaches that far out
+    crosses = (outer >= 0) & (inside > 2 * floor) & (outside > print_edge + 2 * floor)
+    if not crosses.any():
+        return
+    on_line = (rows < below) & crosses
+    np.copyto(dark, np.minimum(dark, inside), where=on_line)  # no darker than the stroke that crosses
+    near = np.convolve(crosses, np.ones(7), "same") > 0  # strokes run on aslant
+    keep[on_line | (rows <= outer) & near & (dark > print_edge + 2 * floor)] = 1
+
+
+def _count(lines: list[_Line | None]) -> int:
+    return sum(line is not None for line in lines)
+
+
+def _find_lines(dark: Grey, floor: float, depth: int, inset: int) -> list[_Line | None]:
+    """The printed line within `depth` px of each side: top, right, bottom, left; None where there is none.
+
+    inset: px at both ends of a side that are not looked at.
+    """
+    lines: list[_Line | None] = [None] * 4
+    reach = [inset] * 4  # what the sides cut off each other, px
+    for turn in (0, 1, 2, 3, 0, 1, 2, 3):  # a side may show its line only once its neighbours' are gone
+        if lines[turn] is not None:
+            continue
+        side = _turned(dark, turn)
+        width = side.shape[1]
+        # rot90 turns counter-clockwise: the last side's cut is at the left, the next one's at the right
+        left, right = reach[turn - 1], width - reach[(turn + 1) % 4]
+        found = _line_edge(side[:depth, left:right], floor)
+        if found is not None:
+            slope = (found.right - found.left) / (right - left - 1)
+            lines[turn] = _Line(
+                left=found.left - slope * left,
+                right=found.right + slope * (width - right),
+                thickness=found.thickness,
+            )
+            reach[turn] = max(inset, int(np.ceil(max(found.left, found.right))))
+    return lines
+
+
+def _inked_corners(ink: NDArray[np.bool_], lines: list[_Line | None]) -> float:
+    """Ink (0-1) where three or four lines meet, at the worst of these corners; 0 with fewer lines.
+
+    A printed box has all its corners; the curves of a 0, straight as they may be, have none.
+    """
+    if _count(lines) < 3:
+        return 0.0
+    worst = 1.0
+    for turn in range(4):
+        top, left = lines[turn], lines[turn - 1]
+        if top is None or left is None:
+            continue
+        # the left side's line, seen with the top up, has its right end there; look at the outer corner
+        x, y = (round(end - 0.75 * line.thickness - 1) for end, line in ((left.right, left), (top.left, top)))
+        corner = _turned(ink, turn)[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        worst = min(worst, float(corner.mean())) if corner.size else 0.0
+    return worst
+
+
+def _line_edge(band: Grey, floor: float) -> _Line | None:
+    """First row below the printed line(s) in a band, at its left and right end; None without a line."""
+    depth, width = band.shape
+    found: _Line | None = None
+    for _ in range(3):  # a thick rule, its shadow and a neighbour's rule
+        strength = float(cv2.reduce(band, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).max())
+        if strength < 0.5 * floor:
+            break
+        ends = _fit_line(band > max(floor, 0.5 * strength))
+        if ends is None:
+            break
+        found = ends
+        band = np.where(_ROWS[:depth] >= _ramp(ends.left, ends.right, width), band, np.uint8(0))
+    return found
+
+
+def _fit_line(live: NDArray[np.bool_]) -> _Line | None:
+    """Lower edge, at the left and right end, of the line that runs through a band's ink (depth, w)."""
+    depth, width = live.shape
+    seen = np.asarray(live.any(axis=0))
+    corner = width // 10
+    if np.count_nonzero(seen) < LINE_COVER * width:
+        return None
+    if 2 * min(np.count_nonzero(seen[:corner]), np.count_nonzero(seen[-corner:])) < corner:
+        return None
+    first = np.asarray(live.argmax(axis=0))
+    after = np.logical_not(live)
+    after &= _ROWS[:depth] > first
+    after[-1] = True
+    end = np.asarray(after.argmax(axis=0))
+    third = width // 3
+    left, right = _median(end[:third][seen[:third]]), _median(end[-third:][seen[-third:]])
+    fit = (left + right) / 2 + (right - left) * 1.5 * _ramp(-0.5, 0.5, width)
+    good = seen & (abs(end - fit) <= 1.6)
+    thickness = _median((end - first)[good])
+    if np.count_nonzero(good) < 0.6 * width or max(fit[0], fit[-1]) > depth or thickness > 0.7 * depth:
+        return None
+    return _Line(left=float(fit[0]) + 1, right=float(fit[-1]) + 1, thickness=thickness)
+
+
+def _median(values: NDArray[np.intp]) -> float:
+    ordered = np.sort(values)
+    return float(ordered[len(ordered) // 2]) if len(ordered) else 0.0
+
+
+def _turned(image: NDArray[Any], turn: int) -> NDArray[Any]:
+    """The image turned counter-clockwise by quarter turns, as a view: `np.rot90` without its overhead."""
+    if turn == 0:
+        return image
+    if turn == 1:
+        return image[:, ::-1].T
+    return image[::-1, ::-1] if turn == 2 else image[::-1].T
+
+
+def _ramp(start: float, end: float, count: int) -> NDArray[np.float64]:
+    """`np.linspace` without its overhead."""
+    return np.asarray(start + (end - start) / (count - 1) * _COLUMNS[:count], np.float64)
