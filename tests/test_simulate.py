@@ -283,6 +283,29 @@ def test_simulate_refuses_what_it_does_not_know(tmp_path):
     assert isinstance(result.exception, DatasetError)
 
 
+def test_any_sheet_can_be_simulated(tmp_path):
+    """Without a header, with letters in a grid, and with an identifier of choices before the number."""
+    sheet = tmp_path / "odd.yaml"
+    sheet.write_text("""\
+omrgrade: 1
+name: odd
+title: Odd
+page: [150, 200]
+registration: {method: aruco, dictionary: 5x5_50, ids: [4, 3, 2, 1], size: 8, margin: 7}
+fields:
+  - {id: version, kind: choice, role: identifier, options: [I, II], at: [30, 30], size: [5, 5], gap: 5}
+  - {id: code, kind: grid, role: identifier, boxes: 3, options: WXYZ, at: [30, 60], size: [5, 4], gap: [3, 2]}
+  - {id: q1, kind: digits, role: item, boxes: 1, at: [90, 60], size: [8, 9], gap: 2}
+""")
+    template = load_template(sheet)
+    simulate_batch(template, 12, 3, "photo", tmp_path)
+    codes = {row["student_id"] for row in rows(tmp_path / "roster.csv")}
+    assert len(codes) == 12 and all(len(code) == 3 and set(code) <= set("WXYZ") for code in codes)
+    truth = rows(tmp_path / "truth.csv")
+    assert {row["value"] for row in truth if row["field"] == "code"} == codes
+    assert {row["value"] for row in truth if row["field"] == "version"} <= {"I", "II"}
+
+
 # ---------------------------------------------------------------- the bundled samples
 
 

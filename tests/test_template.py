@@ -146,6 +146,7 @@ MISTAKES = {
     "box too small": ("size: [9, 11]", "size: [4, 4]", 12, "between 5 and 50"),
     "one option": ("[A, B, C]", "[A]", 27, "2 to 26"),
     "double option": ("[A, B, C]", "[A, B, A]", 27, "different labels"),
+    "two signs in a grid": ('"0123456789"', "[1, 10]", 36, "single characters"),
     "bar in an option": ("[A, B, C]", "['A|B', C]", 27, "letters or digits"),
     "duplicate id": ("id: c1", "id: q3", 24, "used twice"),
     "bad id": ("id: c1", "id: '1 c'", 24, "must be a letter"),

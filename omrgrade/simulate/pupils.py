@@ -38,15 +38,32 @@ def make_key(template: Template, rng: np.random.Generator) -> dict[str, tuple[st
 
 def make_roster(template: Template, count: int, rng: np.random.Generator) -> list[Pupil]:
     """Pupils with different student numbers that fit the sheet's identifier."""
-    length = next((_length(f) for f in template.identifiers if f.kind != "choice"), 6)
-    low, high = 10 ** (length - 1), 10**length
+    identifier = _identifier(template)
+    length, signs = (_length(identifier), identifier.options) if identifier else (6, ())
+    signs = signs or tuple("0123456789")
+    low, high = len(signs) ** (length - 1), len(signs) ** length
     # Half the numbers in steps: enough for any class, and never two pupils with one number.
     step = max((high - low) // (2 * count), 1)
     numbers = (low + (np.arange(count) * 2 * step) % (high - low)) + rng.integers(0, step, count)
     names = [f"{rng.choice(_FIRST.split())} {rng.choice(_LAST.split())}" for _ in range(count)]
     return [
-        Pupil(student_id=str(n), name=name) for n, name in zip(rng.permutation(numbers), names, strict=True)
+        Pupil(student_id=_written(int(n), signs), name=name)
+        for n, name in zip(rng.permutation(numbers), names, strict=True)
     ]
+
+
+def _identifier(template: Template) -> Field | None:
+    """The field that says whose sheet it is: the first that holds a number."""
+    return next((made for made in template.identifiers if made.kind != "choice" and not made.same_as), None)
+
+
+def _written(number: int, signs: tuple[str, ...]) -> str:
+    """A number in as many signs as there are, "0123456789" giving the usual one."""
+    text = ""
+    while number:
+        number, place = divmod(number, len(signs))
+        text = signs[place] + text
+    return text
 
 
 def fill_in(
@@ -58,8 +75,7 @@ def fill_in(
         if made.same_as:
             values[made.id] = values.get(made.same_as, "")
         elif made.role == "identifier":
-            first = not values and made.kind != "choice"
-            values[made.id] = student_id if first else "+".join(_answer(made, rng))
+            values[made.id] = student_id if made is _identifier(template) else "+".join(_answer(made, rng))
         elif rng.random() < 0.03:
             values[made.id] = ""
         elif rng.random() < habits.ability and made.id in key:

@@ -124,6 +124,8 @@ def _options(entry: Mapping) -> tuple[str, ...]:
     options = entry.texts("options")
     if not 2 <= len(options) <= 26 or len(set(options)) != len(options):
         raise entry.error("options", "must be 2 to 26 different labels", fix="write them like [A, B, C, D]")
+    if entry.text("kind") == "grid" and any(len(o) != 1 for o in options):
+        raise entry.error("options", "of a grid must be single characters: its value has one for each column")
     if any(not o.isalnum() or len(o) > 3 for o in options):
         # "+" joins the marks of one field, and a long label does not fit over a bubble.
         raise entry.error("options", "must be labels of 1 to 3 letters or digits")
