@@ -38,7 +38,7 @@ class Settings:
     seed: int = 0
     learning_rate: float = 0.001
     validation_split: float = 0.1
-    patience: int = 4  # epochs without a better val_loss before stopping
+    patience: int = 6  # epochs without a better val_loss before stopping
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -24,8 +24,8 @@ Real = NDArray[np.float32]
 Random = np.random.Generator
 
 
-ALIKE = 0.82  # correlation with the digit as drawn: what the normaliser made of it is still that digit
-UNLIKE = 0.55  # below this it is wreckage that must be refused; between the two it teaches nothing
+ALIKE = 0.86  # correlation with the digit as drawn: what the normaliser made of it is still that digit
+UNLIKE = 0.6  # below this it is wreckage that must be refused; between the two it teaches nothing
 
 
 def on_paper(digits: Labelled, count: int, rng: Random) -> Labelled:
@@ -50,9 +50,8 @@ def _views(digit: Grey, label: int, rng: Random) -> list[tuple[Grey, int]]:
         views.append((ink.image, label))
     elif alike < UNLIKE:
         views.append((ink.image, NOT_DIGIT))
-    if (
-        ink.uncut is not None and ink.uncut.any()
-    ):  # with the outline's line left in it is no digit, unless that line was its own
+    if ink.uncut is not None and ink.uncut.any():
+        # with the outline's line left in it is no digit, unless that line was its own
         if _likeness(ink.uncut, box.truth) > ALIKE:
             views.append((ink.uncut, label))
         elif box.sides:
@@ -109,8 +108,8 @@ def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> 
     x, y, w, h = cv2.boundingRect(digit)
     size = rng.uniform(0.88, 1.0) if close else np.clip(rng.normal(0.68, 0.13), 0.35, 0.95)
     zoom = size * min(height / h, width / w)
-    turn, slant = rng.normal(0, 0.10), rng.normal(0, 0.16)
-    aspect = np.exp(rng.normal(0, 0.12))
+    turn, slant = rng.normal(0, 0.07), rng.normal(0, 0.12)
+    aspect = np.exp(rng.normal(0, 0.09))
     spread = np.array([[1, slant], [0, 1]]) @ np.diag([zoom * aspect, zoom / aspect])
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ spread
     reach = abs(linear) @ [w / 2, h / 2]
@@ -124,12 +123,12 @@ def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> 
     drawn = cv2.warpAffine(smooth, matrix, (width, height), flags=cv2.INTER_CUBIC).astype(np.float32) / 255
     drawn = _bend(drawn, rng)
     # a level set of the smooth image is a stroke with a clean edge; its level sets the pen's width
-    level = np.clip(rng.normal(0.42, 0.13), 0.15, 0.75)
+    level = np.clip(rng.normal(0.42, 0.11), 0.15, 0.7)
     edge = 0.10 + 0.25 * rng.random()
     ink: Real = np.clip((drawn - level) / edge + 0.5, 0, 1).astype(np.float32)
     pen = rng.random()
-    if pen < 0.12:
-        ink = cv2.dilate(ink, np.ones((3, 3), np.uint8), iterations=int(rng.integers(1, 4)))
+    if pen < 0.10:
+        ink = cv2.dilate(ink, np.ones((3, 3), np.uint8), iterations=int(rng.integers(1, 3)))
     elif pen < 0.2:
         thin = cv2.erode(ink, np.ones((3, 3), np.uint8))
         ink = thin if thin.sum() > 0.4 * ink.sum() else ink
@@ -139,7 +138,7 @@ def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> 
 def _bend(image: Real, rng: Random) -> Real:
     """Elastic distortion (Simard et al. 2003) by a coarse random field."""
     height, width = image.shape
-    field = rng.normal(0, 0.022 * min(height, width) * rng.random() * 2, (2, 4, 4)).astype(np.float32)
+    field = rng.normal(0, 0.03 * min(height, width) * rng.random(), (2, 4, 4)).astype(np.float32)
     grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
     dx, dy = (cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC) for part in field)
     return cv2.remap(image, grid_x + dx, grid_y + dy, cv2.INTER_LINEAR).astype(np.float32)
@@ -158,7 +157,7 @@ def _pressure(ink: Real, rng: Random) -> Real:
 
 def _darkness(rng: Random) -> float:
     """Share of the paper's light that full ink takes away."""
-    return float(rng.uniform(0.08, 0.3) if rng.random() < 0.25 else rng.uniform(0.3, 0.95))
+    return float(rng.uniform(0.10, 0.3) if rng.random() < 0.25 else rng.uniform(0.3, 0.95))
 
 
 def _paper(shape: tuple[int, int], rng: Random) -> Real:
@@ -204,7 +203,7 @@ def _scan(page: Real, rng: Random) -> Grey:
     page = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, 1.6))
     kind = rng.random()
     if kind < 0.25:  # a coarse scan
-        factor = rng.uniform(0.28, 0.7)
+        factor = rng.uniform(0.32, 0.7)
         page = cv2.resize(page, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     page = page + (rng.normal(0, rng.uniform(0.3, 5), page.shape) * rng.random()).astype(np.float32)
     grey: Grey = np.clip(page, 0, 255).astype(np.uint8)

@@ -10,7 +10,7 @@ from omrgrade.training.sources import Recipe, Share, plain
 RECIPES: dict[str, Recipe] = {
     "seed": (Share(name="plain", draw=plain, weight=1.0),),
     "paper": (
-        Share(name="plain", draw=plain, weight=0.3),
+        Share(name="plain", draw=plain, weight=0.4),
         Share(name="augmented", draw=augmented, weight=0.7),
         Share(name="on_paper", draw=on_paper, weight=0.5, refresh=2),
         Share(name="not_digits", draw=not_digits, weight=0.25),
