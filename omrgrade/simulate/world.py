@@ -59,7 +59,7 @@ def scanner(sheet: Sheet, rng: np.random.Generator, turn: int) -> Capture:
     image = warp(soft(_grey(sheet, rng), dpi, rng.uniform(0.03, 0.07)), sheet, place, size, lid)
     image = tones(image, black=rng.uniform(15, 55), white=rng.uniform(236, 254), gamma=rng.uniform(0.85, 1.2))
     image = _specks(image, rng, dpi, int(rng.poisson(6)), 150)
-    if rng.random() < 0.25:
+    if rng.random() < 0.08:
         image = _streak(image, rng, dpi)
     image = noisy(image, rng, rng.uniform(1.0, 4.0), soft=0.5)
     return Capture(image=image, page_to_scan=place, dpi=dpi, suffix=".jpg", quality=int(rng.integers(60, 93)))
@@ -70,7 +70,7 @@ def copier(sheet: Sheet, rng: np.random.Generator, turn: int) -> Capture:
     dpi = float(rng.choice([200, 300]))
     place, size = _on_glass(sheet, dpi, turn, rng, skew=1.5, shift=1.2, stretch=0.006)
     image = warp(soft(_grey(sheet, rng), dpi, rng.uniform(0.03, 0.08)), sheet, place, size, 255)
-    image = _streak(image, rng, dpi) if rng.random() < 0.15 else image
+    image = _streak(image, rng, dpi) if rng.random() < 0.06 else image
     image = noisy(image, rng, rng.uniform(6, 16), soft=0.8)
     # Above 170 the finest pencil lines stay; above 200 the paper's noise turns to pepper.
     image = np.where(image > rng.uniform(165, 195), 255, 0).astype(np.uint8)
