@@ -64,10 +64,10 @@ def _files(path: Path, skipped: set[str]) -> Iterator[Path]:
         yield from sorted((f for f in found if f.is_file()), key=_natural)
 
 
-def _natural(path: Path) -> list[tuple[list[tuple[int, str]], str]]:
+def _natural(path: Path) -> list[tuple[list[tuple[str, int]], str]]:
     """A sorting key by which "page 2" comes before "page 10", folder by folder."""
     return [
-        ([(int(digits or 0), text) for text, digits in re.findall(r"(\D*)(\d*)", part.casefold())], part)
+        ([(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", part.casefold())], part)
         for part in path.parts
     ]
 
