@@ -25,7 +25,9 @@ def _open_pdf(path: Path) -> Any:
             raise UnreadableImageError(
                 "the PDF is encrypted", where=str(path), fix="save it without a password"
             ) from None
-        raise UnreadableImageError("the PDF is damaged", where=str(path), received=str(error)) from None
+        raise UnreadableImageError(
+            "the PDF is damaged", where=str(path), fix="scan or copy it again"
+        ) from error
 
 
 def count_pdf_pages(path: Path) -> int:
@@ -45,7 +47,9 @@ def read_pdf(path: Path, number: int) -> tuple[Grey, float]:
             page = document[number - 1]
             return _page_picture(page, path) or _drawn_page(page, path)
         except pypdfium2.PdfiumError as error:
-            raise UnreadableImageError("the PDF is damaged", where=str(path), received=str(error)) from None
+            raise UnreadableImageError(
+                "the PDF is damaged", where=str(path), fix="scan or copy it again"
+            ) from error
 
 
 def _drawn_page(page: Any, path: Path) -> tuple[Grey, float]:

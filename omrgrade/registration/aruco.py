@@ -27,6 +27,7 @@ ATTEMPTS = ((1200, 0.0), (2000, 0.0), (1200, 1.2), (3600, 0.0))
 AGREE = 2.5
 """mm: corners further off than this from a common page are not all of it; curled paper stays below."""
 FIX = "scan the whole sheet with its corner squares uncovered"
+OTHER = "grade it with the template that it was printed from"
 
 
 def locate(scan: Scan, template: Template) -> Located:
@@ -36,7 +37,8 @@ def locate(scan: Scan, template: Template) -> Located:
     seen = _search(scan.pixels, wanted.dictionary, squares)
     matrix, found = _agreeing(seen, squares)
     if matrix is None:
-        raise RegistrationError(_why(seen, squares, scan.pixels), where=scan.source, fix=FIX)
+        what, fix = _why(seen, squares, scan.pixels)
+        raise RegistrationError(what, where=scan.source, fix=fix)
     if len(found) == 3:
         found |= _missing_one(scan.pixels, wanted.dictionary, squares, found, matrix)
         matrix, found = _agreeing(found, squares)
@@ -157,17 +159,19 @@ def _contrast(pixels: Grey, found: Found) -> float:
     return max(float(np.median(levels)), 1.0)
 
 
-def _why(seen: Found, squares: dict[int, Rect], pixels: Grey) -> str:
-    """Why these markers do not give a page, in a teacher's words."""
+def _why(seen: Found, squares: dict[int, Rect], pixels: Grey) -> tuple[str, str]:
+    """Why these markers do not give a page, in a teacher's words, and what to do."""
     known = sum(i in seen for i in squares)
     foreign = sorted(i for i in seen if i not in squares)
     if known >= 3:
-        return "the corner markers do not lie as on this sheet"
+        return "the corner markers do not lie as on this sheet", FIX
     if known:
-        return f"only {('one corner marker', 'two corner markers')[known - 1]} found"
+        return f"only {('one corner marker', 'two corner markers')[known - 1]} found", FIX
     if len(foreign) > 1:  # one alone is as likely chance texture
-        return f"markers of another template (ids {', '.join(map(str, foreign))})"
-    return "the page is blank" if _is_blank(pixels) else "no corner markers found"
+        return f"markers of another template (ids {', '.join(map(str, foreign))})", OTHER
+    if _is_blank(pixels):
+        return "the page is blank", "if it is a back side, leave it out"
+    return "no corner markers found", FIX
 
 
 def _is_blank(pixels: Grey) -> bool:
