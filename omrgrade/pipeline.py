@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from omrgrade.boxes import merge_views, read_box
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, load_classifier
 from omrgrade.cropping import crop_boxes, upright_preview
-from omrgrade.engine import Chunk, Reader, make_engine
-from omrgrade.errors import PageError
+from omrgrade.engine import Chunk, Reader, available_cores, make_engine
+from omrgrade.errors import ModelError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets
 from omrgrade.images import find_pages, page_digest, read_scan
@@ -43,7 +43,15 @@ Grey = NDArray[np.uint8]
 
 def policy_for(classifier: Classifier) -> Policy:
     """The default policy with the thresholds that the model's card brings."""
-    return replace(Policy(), **classifier.card.thresholds)
+    try:
+        return replace(Policy(), **classifier.card.thresholds)
+    except TypeError:
+        unknown = sorted(classifier.card.thresholds.keys() - {f.name for f in fields(Policy)})
+        raise ModelError(
+            "the model card has thresholds that this version does not know",
+            fix="use the model that came with this version, or train again",
+            received=unknown,
+        ) from None
 
 
 def read_boxes(
@@ -56,8 +64,11 @@ def read_boxes(
 
     One reading an image, in order. Without a classifier the bundled one is loaded.
     """
+    for image in images:
+        if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"a box must be uint8 (h, w) grey (received {image.dtype} {image.shape})")
     classifier = classifier or load_classifier()
-    crops = [Crop(pixels=np.asarray(image), margin=0) for image in images]
+    crops = [Crop(pixels=image, margin=0) for image in images]
     return read_crops(crops, classifier, policy or policy_for(classifier))
 
 
@@ -90,6 +101,7 @@ DIGIT_MARGIN = 1.2  # mm of paper round a digit box: boxes stand at least 2.5 mm
 BUBBLE_MARGIN = 0.7  # mm
 BUBBLE_SCALE = 8.0  # px/mm
 CHUNK = 4  # pages a worker reads at once: enough to fill the classifier's batches, few enough to lose
+FEW_PAGES = 16  # up to so many are read before a second process is ready and has caught up
 
 
 def read_page(
@@ -177,21 +189,28 @@ def _read_fields(
     page: _Page, template: Template, digits: Iterator[BoxReading], policy: Policy
 ) -> Iterator[FieldReading]:
     """The page's fields in sheet order; `digits` brings the digit boxes of this page, then of the next."""
+    questions = [
+        (column, field.options)
+        for field in template.fields
+        if field.kind != "digits"
+        for column in batched(_of(page, field), len(field.options))
+    ]
+    bubbles = chain.from_iterable(read_bubbles(questions, policy))
     for field in template.fields:
-        crops = _of(page, field)
-        if field.kind == "digits":
-            boxes = [next(digits) for _ in crops]
-        else:
-            labels = field.options * (len(crops) // len(field.options))
-            boxes = list(read_bubbles(crops, labels, policy))
+        boxes = list(islice(digits if field.kind == "digits" else bubbles, len(_of(page, field))))
         yield KINDS[field.kind](field, boxes)
 
 
 # ---------------------------------------------------------------- batches
 
 
+def default_jobs(pages: int) -> int:
+    """Processes worth starting for so many pages: each takes about a second to load."""
+    return 1 if pages < FEW_PAGES else available_cores()
+
+
 def grade_batch(
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path | PageRef],
     template: Template,
     key: AnswerKey | None = None,
     roster: Roster | None = None,
@@ -201,28 +220,35 @@ def grade_batch(
     jobs: int | None = 1,
     store: Store | None = None,
     exclude: Sequence[str | Path] = (),
-    progress: Callable[[int, int], object] | None = None,
+    progress: Callable[[PageReading, int], object] | None = None,
 ) -> Batch:
-    """Read every page of files and folders and mark them.
+    """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
 
-    jobs: worker processes; None: one a core. store: where readings are kept chunk by chunk as they come;
+    jobs: worker processes; None: as many as pay. store: where readings are kept chunk by chunk as they come;
     page previews are then kept there only. exclude: files and folders not to be read. progress: called with
-    (pages done, pages in all). Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
+    each page's reading and the number of pages in all. Ctrl-C ends the reading, not the marking: see
+    `Batch.interrupted`.
     """
-    refs = find_pages(paths, exclude=exclude)
+    found = [path for path in paths if isinstance(path, PageRef)]
+    others = [path for path in paths if not isinstance(path, PageRef)]
+    refs = found if found and not others else found + find_pages(others, exclude=exclude)
     work = PageWork(template=template, model=None if model is None else str(model), policy=policy)
     pages: list[PageReading] = []
+    before = 0 if store is None else len(store)
     interrupted = False
     try:
-        for chunk in make_engine(jobs).map(work, _chunks(refs)):
+        for chunk in make_engine(jobs or default_jobs(len(refs))).map(work, _chunks(refs)):
             if store is not None:  # an empty store is falsy
                 store.add_pages(chunk)
                 chunk = [replace(page, preview=b"") for page in chunk]
             pages.extend(chunk)
-            if progress:
-                progress(len(pages), len(refs))
+            for page in chunk:
+                if progress:
+                    progress(page, len(refs))
     except KeyboardInterrupt:
         interrupted = True
+        if store is not None:  # it may have come after a chunk was kept and before it was counted
+            pages.extend(list(store.pages())[before + len(pages) :])
     checked = tuple(cross_check(page, template) for page in pages)
     marks = mark_sheets(checked, template, key, roster)
     return Batch(pages=checked, marks=marks, absent=absent_pupils(marks, roster), interrupted=interrupted)

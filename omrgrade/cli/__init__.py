@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
+from typing import Any
 
 import click
 
@@ -21,8 +23,18 @@ COMMANDS = {
 }
 
 
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
 class _LazyGroup(click.Group):
     """Knows every command's name and summary without importing its module."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would exit with 1, which is left to crashes
+            click.echo("Stopped.", err=True)
+            sys.exit(INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -46,6 +58,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: errors a user can act on become one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end a run
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(standalone_mode=True)
     except OmrgradeError as error:

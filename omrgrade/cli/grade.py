@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from omrgrade.records import Policy, RunInfo
+from omrgrade.cli import INTERRUPTED
 
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+if TYPE_CHECKING:
+    from omrgrade.records import PageReading, Policy, RunInfo
 
 
 @click.command("grade")
@@ -69,10 +73,11 @@ def command(
     with --fail-on-review), 130 stopped by Ctrl-C (what was read is kept and marked).
     """
     from omrgrade.classify import load_classifier
+    from omrgrade.images import find_pages
     from omrgrade.key import load_key, unkeyed_items
     from omrgrade.outputs import WRITERS, check_directory, write_outputs
     from omrgrade.outputs.summary import marks_table, summary
-    from omrgrade.pipeline import grade_batch, policy_for
+    from omrgrade.pipeline import default_jobs, grade_batch, policy_for
     from omrgrade.roster import load_roster
     from omrgrade.store import Store
     from omrgrade.template import load_template
@@ -85,12 +90,14 @@ def command(
     policy = policy_for(classifier)
     if accept is not None:
         policy = replace(policy, accept=accept)
+    own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
+    pages = find_pages(scans, exclude=own)  # before the store of an earlier run is replaced
+    jobs = jobs or default_jobs(len(pages))
     check_directory(output)
-    inputs = [path for path in (output, key_path, roster_path) if path]
     with Store.create(output / "run.sqlite") as store:
         with _progress(verbose=verbose, quiet=quiet) as progress:
             batch = grade_batch(
-                scans,
+                pages,
                 template,
                 key,
                 roster,
@@ -98,11 +105,11 @@ def command(
                 policy=policy,
                 jobs=jobs,
                 store=store,
-                exclude=inputs,
                 progress=progress,
             )
         batch = replace(batch, seconds=time.monotonic() - clock)
-        write_outputs(
+        write = partial(
+            write_outputs,
             batch,
             output,
             template=template,
@@ -110,33 +117,38 @@ def command(
             roster=roster,
             run_info=_run_info(started, classifier.card.sha256, policy, scans, jobs),
             preview=lambda page: store.preview(page.source, page.page),
-            formats=[name for name in WRITERS if name != "overlays" or not no_overlays],
         )
-    if not quiet:
-        click.echo(marks_table(batch))
-        click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
-        click.echo(f"Results: {output}", err=True)
+        write(formats=[name for name in WRITERS if name != "overlays"])
+        if not quiet:
+            click.echo(marks_table(batch))
+            click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
+            click.echo(f"Results: {output}", err=True)
+        if not no_overlays:  # last, and on their own: a full disk or Ctrl-C then leaves the tables
+            write(formats=["overlays"])
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
 
 
-def _run_info(
-    started: datetime, model: str, policy: Policy, scans: tuple[Path, ...], jobs: int | None
-) -> RunInfo:
+def _run_info(started: datetime, model: str, policy: Policy, scans: tuple[Path, ...], jobs: int) -> RunInfo:
+    from omrgrade.records import RunInfo
+
     settings = {"scans": [str(path) for path in scans], "jobs": jobs, "policy": asdict(policy)}
     return RunInfo(started=started.isoformat(timespec="seconds"), model=model, settings=settings)
 
 
 @contextmanager
-def _progress(*, verbose: bool, quiet: bool) -> Iterator[Callable[[int, int], object]]:
-    """A bar on a terminal, nothing elsewhere; with -v a line a chunk."""
+def _progress(*, verbose: bool, quiet: bool) -> Iterator[Callable[[PageReading, int], object]]:
+    """A bar on a terminal, nothing elsewhere; with -v a line a page."""
     from tqdm import tqdm
 
+    from omrgrade.outputs.summary import page_line
+
+    done = itertools.count(1)
     with tqdm(unit="page", disable=True if quiet or verbose else None, file=sys.stderr) as bar:
 
-        def show(done: int, total: int) -> None:
+        def show(page: PageReading, total: int) -> None:
             bar.total = total
-            bar.update(done - bar.n)
+            bar.update()
             if verbose:
-                click.echo(f"{done} of {total} pages", err=True)
+                click.echo(f"{next(done)}/{total} {page_line(page)}", err=True)
 
         yield show

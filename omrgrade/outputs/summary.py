@@ -9,7 +9,7 @@ from statistics import mean
 
 from omrgrade.grading import NOT_COUNTED
 from omrgrade.outputs.csvtext import number_text
-from omrgrade.records import Batch, Pupil, SheetMarks
+from omrgrade.records import Batch, PageReading, Pupil, SheetMarks
 
 _HEADER = ("source", "page", "student_id", "status", "total", "percent", "to_review")
 _TO_THE_RIGHT = {"page", "total", "percent", "to_review"}
@@ -55,6 +55,13 @@ def _padded(text: str, width: int, *, right: bool) -> str:
 
 
 # ---------------------------------------------------------------- in words
+
+
+def page_line(page: PageReading) -> str:
+    """How reading one page went: its name, and its problem or how much of it is in doubt."""
+    doubts = sum(reading.status == "review" for reading in page.fields)
+    state = page.problem or (f"{doubts} to review" if doubts else "ok")
+    return _printable(f"{page.source} page {page.page}: {state}")
 
 
 def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
