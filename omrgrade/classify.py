@@ -158,6 +158,7 @@ def _check_types(found: dict[str, Any], where: str) -> None:
         "thresholds": lambda v: isinstance(v, dict) and all(number(n) for n in v.values()),
         "accuracy": lambda v: number(v) and 0 <= v <= 1,
         "training": lambda v: isinstance(v, dict),
+        "calibration": _is_calibration,
         "notes": lambda v: isinstance(v, str),
     }
     for key, value in found.items():
@@ -165,6 +166,15 @@ def _check_types(found: dict[str, Any], where: str) -> None:
             raise ModelError(
                 f"the model card's {key!r} has a value that it cannot have", where=where, received=value
             )
+
+
+def _is_calibration(value: Any) -> bool:
+    """Empty, or three lists of numbers of one length beside what else is said of them."""
+    if not isinstance(value, dict):
+        return False
+    columns = [value.get(name) for name in ("thresholds", "accepted", "wrong")]
+    lists = [c for c in columns if isinstance(c, list) and all(isinstance(n, int | float) for n in c)]
+    return not value or (len(lists) == 3 and len({len(c) for c in lists}) == 1)
 
 
 def _read(path: Path) -> bytes:

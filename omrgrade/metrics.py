@@ -158,3 +158,45 @@ def auroc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> flo
     ordered = np.sort(negative)
     below = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
     return float(below.mean() / 2 / len(negative))
+
+
+GRID = tuple(round(1 - 10 ** -(0.3 + 0.1 * step), 6) for step in range(48))
+"""Acceptance thresholds, laxest first, fixed before any data: 0.5 to 0.99999."""
+
+
+def risk_table(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """How many predictions each threshold of GRID accepts, and how many of these are wrong.
+
+    confidence, correct: (N,). Keys `thresholds`, `accepted`, `wrong`, of equal length.
+    """
+    taken = [confidence >= threshold for threshold in GRID]
+    return {
+        "thresholds": list(GRID),
+        "accepted": [int(part.sum()) for part in taken],
+        "wrong": [int((part & ~correct).sum()) for part in taken],
+    }
+
+
+def risk_bound(wrong: int, accepted: int, delta: float = 0.05) -> float:
+    """Upper bound of an error rate that holds with probability 1 - delta (Clopper & Pearson 1934)."""
+    from scipy.stats import beta
+
+    return float(beta.ppf(1 - delta, wrong + 1, accepted - wrong)) if accepted > wrong else 1.0
+
+
+def promised_threshold(table: dict[str, list[float]], max_error: float, delta: float = 0.05) -> float | None:
+    """The laxest threshold whose error among the accepted is at most max_error, with probability 1 - delta.
+
+    Selection with guaranteed risk (Geifman & El-Yaniv 2017), the thresholds tested in a fixed order from
+    the strictest that could pass at all (Learn then Test, Angelopoulos et al. 2021): the first failure ends
+    the search, so no correction for many tests is due. None: the calibration set is too small for it.
+    """
+    rows = zip(table["thresholds"], table["accepted"], table["wrong"], strict=True)
+    found = None
+    for threshold, accepted, wrong in sorted(rows, reverse=True):
+        if risk_bound(0, int(accepted), delta) > max_error:
+            continue  # too few accepted to show anything, whatever their labels
+        if risk_bound(int(wrong), int(accepted), delta) > max_error:
+            break
+        found = threshold
+    return found

@@ -308,8 +308,10 @@ class Policy:
 
     accept: float = 0.99  # a digit of this calibrated confidence or more is accepted
     faint: float = 18.0  # grey levels over the paper: weaker ink is never accepted as a digit
-    mark_filled: float = 0.35  # a bubble inked to this share (0-1) or more is a mark
-    mark_empty: float = 0.06  # a bubble inked to less than this share is empty; between: review
+    mark_seen: float = 0.08  # darkness (0 paper .. 1 black) of the ink in a bubble; lighter is empty paper
+    mark_dark: float = 0.5  # share (0-1) of the pupil's usual darkness; a lighter mark is faint: review
+    mark_area: float = 0.12  # share (0-1) of a bubble's inside; a smaller mark is in doubt: review
+    mark_like: float = 0.5  # share (0-1) of the ink of its question's fullest bubble; less is in doubt
     max_residual: float = 1.0  # mm; a page registered worse than this is refused
 
 
@@ -325,6 +327,7 @@ class ModelCard:
     thresholds: dict[str, float] = field(default_factory=dict)  # Policy fields that go with it
     accuracy: float = 0.0  # on the MNIST test set, plain argmax over digits
     training: dict[str, Any] = field(default_factory=dict)  # data, network, seed, epochs, versions
+    calibration: dict[str, Any] = field(default_factory=dict)  # training.calibration
     notes: str = ""
 
 

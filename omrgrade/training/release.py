@@ -13,7 +13,8 @@ from omrgrade.classify import DIGITS, NOT_DIGIT, OnnxClassifier
 from omrgrade.metrics import fit_temperature
 from omrgrade.normalize import VERSION as NORMALIZER
 from omrgrade.records import ModelCard
-from omrgrade.training.data import MnistData
+from omrgrade.training.calibration import calibration, simulated_boxes
+from omrgrade.training.data import MnistData, split
 from omrgrade.training.evaluate import DigitScore, score_digits
 from omrgrade.training.export import check_export, sha256, to_onnx
 from omrgrade.training.fit import Settings, Trained, train
@@ -55,10 +56,14 @@ def make_release(data: MnistData, settings: Settings, *, limit: int | None = Non
     validation = trained.validation
     temperature = fit_temperature(OnnxClassifier(onnx, draft).logits(validation.images), validation.labels)
     calibrated = dataclasses.replace(draft, temperature=round(temperature, 4))
-    score = score_digits(OnnxClassifier(onnx, calibrated), data.test)
+    classifier = OnnxClassifier(onnx, calibrated)
+    score = score_digits(classifier, data.test)
+    held = split(data.train.take(slice(limit)), settings.validation_split)[1]
+    boxes, truth = simulated_boxes(held)
     card = dataclasses.replace(
         calibrated,
         accuracy=score.accuracy,
+        calibration=calibration(boxes, truth, classifier, "held-out MNIST digits in simulated boxes"),
         training={**_provenance(data, settings, trained, limit), "export_difference": difference},
     )
     return Release(model=trained.model, onnx=onnx, card=card, score=score, history=trained.history)
