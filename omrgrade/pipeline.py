@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -189,16 +190,18 @@ def _read_fields(
     page: _Page, template: Template, digits: Iterator[BoxReading], policy: Policy
 ) -> Iterator[FieldReading]:
     """The page's fields in sheet order; `digits` brings the digit boxes of this page, then of the next."""
-    questions = [
-        (column, field.options)
-        for field in template.fields
-        if field.kind != "digits"
-        for column in batched(_of(page, field), len(field.options))
-    ]
-    bubbles = chain.from_iterable(read_bubbles(questions, policy))
+    bubbles = chain.from_iterable(read_bubbles(list(_questions(page, template)), policy))
     for field in template.fields:
         boxes = list(islice(digits if field.kind == "digits" else bubbles, len(_of(page, field))))
         yield KINDS[field.kind](field, boxes)
+
+
+def _questions(page: _Page, template: Template) -> Iterator[tuple[list[Crop], tuple[str, ...]]]:
+    """The bubbles of each question, or of each column of a grid, with their labels, in sheet order."""
+    for field in template.fields:
+        if field.kind != "digits":
+            crops, size = _of(page, field), len(field.options)
+            yield from ((crops[n : n + size], field.options) for n in range(0, len(crops), size))
 
 
 # ---------------------------------------------------------------- batches
