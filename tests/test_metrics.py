@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
 from omrgrade import metrics
+from omrgrade.metrics import promised_threshold, risk_bound, risk_table
 
 NAMES = [str(d) for d in range(10)]
 
