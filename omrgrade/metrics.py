@@ -184,19 +184,25 @@ def risk_bound(wrong: int, accepted: int, delta: float = 0.05) -> float:
     return float(beta.ppf(1 - delta, wrong + 1, accepted - wrong)) if accepted > wrong else 1.0
 
 
+STARTS = 4
+"""Places from which thresholds are tested: one unlucky error at the strictest must not end the search."""
+
+
 def promised_threshold(table: dict[str, list[float]], max_error: float, delta: float = 0.05) -> float | None:
     """The laxest threshold whose error among the accepted is at most max_error, with probability 1 - delta.
 
-    Selection with guaranteed risk (Geifman & El-Yaniv 2017), the thresholds tested in a fixed order from
-    the strictest that could pass at all (Learn then Test, Angelopoulos et al. 2021): the first failure ends
-    the search, so no correction for many tests is due. None: the calibration set is too small for it.
+    Selection with guaranteed risk (Geifman & El-Yaniv 2017): each threshold is tested with an exact binomial
+    bound. Tests run in a fixed order, strict to lax, until the first failure, from STARTS places that share
+    delta (fixed sequence testing, Angelopoulos et al. 2021). None: too few boxes, or too many errors.
     """
-    rows = zip(table["thresholds"], table["accepted"], table["wrong"], strict=True)
-    found = None
-    for threshold, accepted, wrong in sorted(rows, reverse=True):
-        if risk_bound(0, int(accepted), delta) > max_error:
-            continue  # too few accepted to show anything, whatever their labels
-        if risk_bound(int(wrong), int(accepted), delta) > max_error:
-            break
-        found = threshold
-    return found
+    share = delta / STARTS
+    rows = sorted(zip(table["thresholds"], table["accepted"], table["wrong"], strict=True), reverse=True)
+    # where too few are accepted nothing can be shown, whatever their labels
+    rows = [row for row in rows if risk_bound(0, int(row[1]), share) <= max_error]
+    found = []
+    for start in range(0, len(rows), max(1, -(-len(rows) // STARTS))):
+        for threshold, accepted, wrong in rows[start:]:
+            if risk_bound(int(wrong), int(accepted), share) > max_error:
+                break
+            found.append(threshold)
+    return min(found, default=None)
