@@ -223,14 +223,13 @@ def grade_batch(
     jobs: int | None = 1,
     store: Store | None = None,
     exclude: Sequence[str | Path] = (),
-    progress: Callable[[PageReading, int], object] | None = None,
+    progress: Callable[[PageReading], object] | None = None,
 ) -> Batch:
     """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
 
     jobs: worker processes; None: as many as pay. store: where readings are kept chunk by chunk as they come;
     page previews are then kept there only. exclude: files and folders not to be read. progress: called with
-    each page's reading and the number of pages in all. Ctrl-C ends the reading, not the marking: see
-    `Batch.interrupted`.
+    each page once it is read. Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
     """
     found = [path for path in paths if isinstance(path, PageRef)]
     others = [path for path in paths if not isinstance(path, PageRef)]
@@ -247,7 +246,7 @@ def grade_batch(
             pages.extend(chunk)
             for page in chunk:
                 if progress:
-                    progress(page, len(refs))
+                    progress(page)
     except KeyboardInterrupt:
         interrupted = True
         if store is not None:  # it may have come after a chunk was kept and before it was counted

@@ -95,7 +95,7 @@ def command(
     jobs = jobs or default_jobs(len(pages))
     check_directory(output)
     with Store.create(output / "run.sqlite") as store:
-        with _progress(verbose=verbose, quiet=quiet) as progress:
+        with _progress(len(pages), verbose=verbose, quiet=quiet) as progress:
             batch = grade_batch(
                 pages,
                 template,
@@ -136,17 +136,16 @@ def _run_info(started: datetime, model: str, policy: Policy, scans: tuple[Path, 
 
 
 @contextmanager
-def _progress(*, verbose: bool, quiet: bool) -> Iterator[Callable[[PageReading, int], object]]:
+def _progress(total: int, *, verbose: bool, quiet: bool) -> Iterator[Callable[[PageReading], object]]:
     """A bar on a terminal, nothing elsewhere; with -v a line a page."""
     from tqdm import tqdm
 
     from omrgrade.outputs.summary import page_line
 
     done = itertools.count(1)
-    with tqdm(unit="page", disable=True if quiet or verbose else None, file=sys.stderr) as bar:
+    with tqdm(total=total, unit="page", disable=True if quiet or verbose else None, file=sys.stderr) as bar:
 
-        def show(page: PageReading, total: int) -> None:
-            bar.total = total
+        def show(page: PageReading) -> None:
             bar.update()
             if verbose:
                 click.echo(f"{next(done)}/{total} {page_line(page)}", err=True)
