@@ -8,6 +8,7 @@ is light beside the pupil's others, a touch of the pen is small.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,10 @@ STREAK = 0.3  # darkness up to which a line right through the crop is dirt on th
 DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; specks are smaller
 MARKS = 5  # so many marks or more show what a pupil's pen is like
 USUAL = 0.5  # darkness of the marks of a pupil who made fewer
+GRAIN = 4.0  # ink is so many times darker than what the typical bubble, an empty one, shows
+LEAST = 1e-3  # of darkness and area, so that both have a logarithm
 REMAINS = 0.35  # share of a mark's darkness below which other ink in its question is what an eraser left
+TOUCH = 0.1  # share of a mark's ink below which other ink in its question is a touch of the pen
 SLOPE, OFFSET = 6.0, 2.5  # confidence = logistic(SLOPE * distance + OFFSET), on simulated marks
 
 
@@ -47,77 +51,87 @@ class Marks:
         return self.dark * self.area
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What ink looks like on one page, as darkness (0-1)."""
+
+    seen: float  # lighter is paper
+    plain: float  # darker is a pen's mark; lighter is faint
+
+
 def read_bubbles(questions: Sequence[Question], policy: Policy) -> list[tuple[BoxReading, ...]]:
     """Read the bubbles of one page, a tuple a question: marked (value = label), empty ("") or doubtful.
 
     The more of a page's questions are given at once, the better the pupil's way of marking is known.
     """
     marks = measure([crops for crops, _ in questions])
-    usual = usual_darkness(marks, policy)
+    levels = page_levels(marks, policy)
     labels = [labels for _, labels in questions]
-    return [_read_question(mark, names, usual, policy) for mark, names in zip(marks, labels, strict=True)]
+    return [_read_question(mark, names, levels, policy) for mark, names in zip(marks, labels, strict=True)]
 
 
-def usual_darkness(questions: Sequence[Marks], policy: Policy) -> float:
-    """Darkness (0-1) of the pupil's marks on this page: the median of each question's strongest."""
-    found = []
-    for marks in questions:
-        first = int(marks.ink.argmax())
-        if marks.dark[first] >= policy.mark_seen and marks.area[first] >= policy.mark_area:
-            found.append(float(marks.dark[first]))
-    return float(np.median(found)) if len(found) >= MARKS else USUAL
+def page_levels(questions: Sequence[Marks], policy: Policy) -> Levels:
+    """From all of a page's bubbles: most are empty and show the paper, each question's plainest the pen."""
+    if not questions:
+        return Levels(seen=policy.mark_seen, plain=policy.mark_dark * USUAL)
+    grain = float(np.median(np.concatenate([marks.dark for marks in questions])))
+    seen = min(max(GRAIN * grain, policy.mark_seen / 2), policy.mark_seen)
+    first = [(marks, int(marks.ink.argmax())) for marks in questions]
+    pen = [marks.dark[n] for marks, n in first if marks.dark[n] > seen and marks.area[n] > policy.mark_area]
+    usual = float(np.median(pen)) if len(pen) >= MARKS else USUAL
+    return Levels(seen=min(seen, policy.mark_dark * usual), plain=max(seen, policy.mark_dark * usual))
 
 
 # ---------------------------------------------------------------- decisions
 
 
 def _read_question(
-    marks: Marks, labels: Sequence[str], usual: float, policy: Policy
+    marks: Marks, labels: Sequence[str], levels: Levels, policy: Policy
 ) -> tuple[BoxReading, ...]:
     """One question's bubbles, each beside the one with most ink. Distances to borders are in powers of e."""
-    plain = np.minimum(
-        _log(marks.dark / max(policy.mark_dark * usual, policy.mark_seen)),
-        _log(marks.area / policy.mark_area),
-    )
+    plain = np.log(np.minimum(marks.dark / levels.plain, marks.area / policy.mark_area))
+    seen = np.log(marks.dark / levels.seen)
     first = int(np.where(plain > 0, marks.ink, -1).argmax())
-    return tuple(
-        _read_bubble(n, first if plain[first] > 0 else None, marks, float(plain[n]), labels, policy)
-        for n in range(len(labels))
-    )
+    readings = []
+    for n, label in enumerate(labels):
+        if seen[n] < 0:
+            readings.append(_empty(-seen[n]))
+        elif plain[first] > 0:
+            readings.append(_read_beside(n, first, marks, plain[n], labels, policy))
+        else:
+            faint = marks.dark[n] < levels.plain
+            readings.append(_doubt(label, plain[n], "faint mark" if faint else "small mark"))
+    return tuple(readings)
 
 
-def _read_bubble(
-    n: int, first: int | None, marks: Marks, plain: float, labels: Sequence[str], policy: Policy
+def _read_beside(
+    n: int, first: int, marks: Marks, plain: float, labels: Sequence[str], policy: Policy
 ) -> BoxReading:
-    """`first` is the question's plainest mark; `plain` > 0: this one is plain too, when looked at alone."""
-    label = labels[n]
-    seen = float(_log(marks.dark[n] / policy.mark_seen))
-    if seen < 0:
-        return BoxReading(value="", confidence=_sure(-seen), status="blank")
-    if first is None:
-        return _doubt(label, plain, "small mark" if marks.area[n] < policy.mark_area else "faint mark")
-    like = float(_log(marks.ink[n] / (policy.mark_like * marks.ink[first])))
+    """A bubble with ink, in a question whose plainest mark is `first`; `plain` > 0: alone, this were one."""
+    lighter = min(marks.dark[n] / marks.dark[first], marks.ink[n] / marks.ink[first])
+    like = math.log(lighter / policy.mark_like)
     if min(plain, like) > 0:
-        return BoxReading(value=label, confidence=_sure(min(plain, like)), status="read")
-    remains = float(_log(REMAINS * marks.dark[first] / marks.dark[n]))
-    if remains > 0:
-        return BoxReading(value="", confidence=_sure(remains), status="blank")
-    return _doubt(label, min(plain, like), f"lighter than {labels[first]}")
+        return BoxReading(value=labels[n], confidence=_sure(min(plain, like)), status="read")
+    erased = math.log(REMAINS * marks.dark[first] / marks.dark[n])
+    touched = math.log(TOUCH * marks.ink[first] / marks.ink[n])
+    if max(erased, touched) > 0:
+        return _empty(max(erased, touched))
+    return _doubt(labels[n], min(plain, like), f"lighter than {labels[first]}")
+
+
+def _empty(distance: float) -> BoxReading:
+    return BoxReading(value="", confidence=_sure(distance), status="blank")
 
 
 def _doubt(label: str, distance: float, reason: str) -> BoxReading:
     """In doubt whether this is a mark: at the border as likely as not, the less the further below."""
-    confidence = float(1 / (1 + np.exp(-SLOPE * min(distance, 0.0))))
+    confidence = 1 / (1 + math.exp(-SLOPE * min(distance, 0.0)))
     return BoxReading(value=label, confidence=confidence, status="review", reason=reason)
 
 
 def _sure(distance: float) -> float:
     """Calibrated probability that a decision so far (powers of e) from its nearest border is right."""
-    return float(np.clip(1 / (1 + np.exp(-SLOPE * distance - OFFSET)), 0.5, 0.9999))
-
-
-def _log(ratio: Floats | float) -> Floats:
-    return np.log(np.maximum(ratio, 1e-3))
+    return min(1 / (1 + math.exp(-SLOPE * distance - OFFSET)), 0.9999)
 
 
 # ---------------------------------------------------------------- measuring
@@ -190,19 +204,19 @@ def _without_streaks(dark: Floats) -> Floats:
 
 def _settled(dark: Floats, margin: float) -> Floats:
     """A question's bubbles (n, h, w), moved so that their rings are where they belong."""
-    typical = np.ascontiguousarray(np.median(dark, axis=0))
-    ring = _ring(*typical.shape, margin)
-    found = cv2.matchTemplate(typical, ring, cv2.TM_CCORR)
-    centre = np.array(found.shape) // 2
-    down, right = np.array(np.unravel_index(int(found.argmax()), found.shape)) - centre
-    return dark if down == right == 0 else np.roll(dark, (-down, -right), axis=(1, 2))
+    shifts, rings = _rings(dark.shape[1], dark.shape[2], margin)
+    typical = np.median(dark, axis=0)  # few of a question's bubbles are marked
+    down, right = shifts[int((rings @ typical.ravel()).argmax())]
+    return np.roll(dark, (-down, -right), axis=(1, 2)) if down or right else dark
 
 
 def _marks(inside: Floats) -> Marks:
-    """From the darkness (n, px) of the insides."""
-    rank = int(inside.shape[1] * (1 - DARKEST))
-    dark = np.maximum(np.partition(inside, rank, axis=1)[:, rank], 1e-3)
-    area = np.clip(inside.mean(axis=1) / dark, 0, 1)
+    """From the darkness (n, px) of the insides; where half of one is lighter than paper, it is paper."""
+    half, most = inside.shape[1] // 2, int(inside.shape[1] * (1 - DARKEST))
+    ranked = np.partition(inside, (half, most), axis=1)
+    paper = np.minimum(ranked[:, half], 0)
+    dark = np.maximum(ranked[:, most] - paper, LEAST)
+    area = np.clip((inside.mean(axis=1) - paper) / dark, LEAST, 1)
     return Marks(dark.astype(np.float32), area.astype(np.float32))
 
 
@@ -231,13 +245,16 @@ def _zones(height: int, width: int, margin: float) -> _Zones:
 
 
 @functools.lru_cache(maxsize=64)
-def _ring(height: int, width: int, margin: float) -> Floats:
-    """A picture of the printed ring, smaller than a crop of (height, width) by the reach on every side."""
-    down, across = height / 2 - margin, width / 2 - margin
-    reach = min(round(REACH * min(down, across)), int(margin))
-    _, _, distance = _polar(height - 2 * reach, width - 2 * reach, down, across)
-    ring = np.exp(-0.5 * ((distance - 1) * (down + across) / 2 / 0.7) ** 2)
-    return np.asarray(ring / ring.sum(), np.float32)
+def _rings(height: int, width: int, margin: float) -> tuple[list[tuple[int, int]], Floats]:
+    """Moves (down, right) in px that leave a bubble inside its crop, and the ring's picture at each."""
+    radii = height / 2 - margin, width / 2 - margin
+    reach = min(round(REACH * min(radii)), int(margin) - 1)
+    shifts = [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
+    _, _, distance = _polar(height, width, *radii)
+    ring = np.exp(-0.5 * ((distance - 1) * sum(radii) / 2 / 0.7) ** 2)
+    return shifts, np.stack([np.roll(ring, shift, axis=(0, 1)).ravel() for shift in shifts]).astype(
+        np.float32
+    )
 
 
 def _polar(

@@ -311,7 +311,7 @@ class Policy:
     mark_seen: float = 0.08  # darkness (0 paper .. 1 black) of the ink in a bubble; lighter is empty paper
     mark_dark: float = 0.5  # share (0-1) of the pupil's usual darkness; a lighter mark is faint: review
     mark_area: float = 0.12  # share (0-1) of a bubble's inside; a smaller mark is in doubt: review
-    mark_like: float = 0.5  # share (0-1) of the ink of its question's fullest bubble; less is in doubt
+    mark_like: float = 0.6  # share (0-1) of the ink of its question's plainest mark; less is in doubt
     max_residual: float = 1.0  # mm; a page registered worse than this is refused
 
 
