@@ -8,9 +8,14 @@ from numpy.typing import NDArray
 from omrgrade.records import BoxReading, Ink, Policy
 
 DIGITS = "0123456789"
+GHOST = 0.99
+"""Confidence from which weak ink may be a digit; less is dirt or print from the back, and the box is blank.
+
+Not `Policy.accept`: whoever raises that wants to see more, and must not get blanks for doubts instead.
+"""
 
 
-def merge_views(cut: NDArray[np.float32], uncut: NDArray[np.float32]) -> NDArray[np.float32]:
+def either_view(cut: NDArray[np.float32], uncut: NDArray[np.float32]) -> NDArray[np.float32]:
     """Class probabilities of a box whose one line may be print or may be part of the digit.
 
     cut, uncut: (C,) probabilities with the line removed and with it left in. Each view counts as far as it
@@ -21,6 +26,15 @@ def merge_views(cut: NDArray[np.float32], uncut: NDArray[np.float32]) -> NDArray
     trust = views[:, : len(DIGITS)].sum(axis=1) + 1e-6
     merged: NDArray[np.float32] = (trust @ views / trust.sum()).astype(np.float32)
     return merged
+
+
+def both_views(cut: NDArray[np.float32], restored: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Class probabilities of a box in which ink seems to hide under the outline.
+
+    cut, restored: (C,) probabilities without that ink and with it. Something is there, so a digit is only as
+    likely as the view that likes it less. Returns (C,); what the digits lack to 1 is doubt.
+    """
+    return np.minimum(cut, restored)
 
 
 def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> BoxReading:
@@ -34,13 +48,15 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
     best, second = np.argsort(digits)[:-3:-1]
     confidence = float(np.clip(digits[best], 0, 1))
     not_digit = float(max(0.0, 1 - digits.sum()))
-    if (ink.empty or ink.contrast < policy.faint) and confidence < policy.accept:
+    if (ink.empty or ink.contrast < policy.faint) and confidence < GHOST:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     reason = ""
     if ink.empty:
         reason = f"the box's outline, or {DIGITS[best]}"
     elif ink.contrast < policy.faint:
         reason = "very faint"
+    elif ink.through:
+        reason = "a line runs through the box"
     elif confidence < policy.accept:
         reason = "not one digit" if not_digit > confidence else f"{DIGITS[best]} or {DIGITS[second]}"
         if not_digit <= confidence and digits[second] < not_digit:

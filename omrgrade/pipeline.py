@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.boxes import merge_views, read_box
+from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, load_classifier
 from omrgrade.cropping import crop_boxes, upright_preview
@@ -83,16 +83,21 @@ def read_crops(crops: Sequence[Crop], classifier: Classifier, policy: Policy) ->
 
 
 def _classify(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.float32]:
-    """Class probabilities (N, C), both views of a doubtful outline merged; empty boxes get zeros."""
-    written = [n for n, ink in enumerate(inks) if not ink.empty]
-    doubtful = [n for n, ink in enumerate(inks) if ink.uncut is not None]
-    views = [inks[n].image for n in written] + [view for ink in inks if (view := ink.uncut) is not None]
+    """Class probabilities (N, C) of all views of all boxes in one call; empty boxes get zeros."""
+    written = [(n, ink.image) for n, ink in enumerate(inks) if not ink.empty]
+    uncut = [(n, ink.uncut) for n, ink in enumerate(inks) if ink.uncut is not None]
+    restored = [(n, ink.restored) for n, ink in enumerate(inks) if ink.restored is not None and not ink.empty]
     result = np.zeros((len(inks), len(classifier.card.classes)), np.float32)
-    if views:
-        found = classifier.probabilities(np.stack(views))
-        result[written] = found[: len(written)]
-        for n, uncut in zip(doubtful, found[len(written) :], strict=True):
-            result[n] = merge_views(result[n], uncut)
+    views = [*written, *uncut, *restored]
+    if not views:
+        return result
+    found = iter(classifier.probabilities(np.stack([image for _, image in views])))
+    for n, _ in written:
+        result[n] = next(found)
+    for n, _ in uncut:
+        result[n] = either_view(result[n], next(found))
+    for n, _ in restored:
+        result[n] = both_views(result[n], next(found))
     return result
 
 

@@ -203,9 +203,11 @@ class Ink:
 
     image: NDArray[np.uint8]  # (28, 28), ink 255 on 0; all zero when the box is empty
     uncut: NDArray[np.uint8] | None = None  # the same, had the one doubtful line been left in
+    restored: NDArray[np.uint8] | None = None  # the same with ink that seems to hide under the outline
     contrast: float  # grey levels between paper and the darkest ink
     noise: float  # grey levels, standard deviation of the paper
     lines: int  # sides on which a printed line was found and removed, 0-4
+    through: bool = False  # a piece of it comes in from outside and leaves on the other side
 
     @property
     def empty(self) -> bool:

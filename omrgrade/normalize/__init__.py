@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.normalize.outline import inside_outline
+from omrgrade.normalize.outline import find_outline
 from omrgrade.records import Crop, Ink
 
 VERSION = 1
@@ -67,13 +67,22 @@ def normalize(crop: Crop) -> Ink:
     dark = _flatten(grey)
     noise = _noise(dark)
     margin = min(round(crop.margin * scale), WORK_SIDE // 4)
-    inside, lines, doubtful = inside_outline(dark, max(5.0, 3 * noise), margin)
+    outline = find_outline(dark, max(5.0, 3 * noise), margin)
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
-    image, contrast = _ink_image(dark, inside, floor)
-    uncut = None
-    if doubtful:  # a straight stroke at the rim may as well be the bar of a 7
-        uncut, _ = _ink_image(dark, np.ones_like(inside), floor)
-    return Ink(image=image, uncut=uncut, contrast=contrast, noise=noise, lines=lines)
+    image, contrast, through = _ink_image(dark, outline.inside, floor)
+
+    def view(mask: Grey | None) -> Grey | None:
+        return None if mask is None else _ink_image(dark, mask, floor)[0]
+
+    return Ink(
+        image=image,
+        uncut=view(outline.uncut),
+        restored=view(outline.restored),
+        contrast=contrast,
+        noise=noise,
+        lines=outline.lines,
+        through=through and margin > 0,
+    )
 
 
 def _working_copy(pixels: Grey) -> tuple[Grey, float]:
@@ -119,8 +128,8 @@ def _noise(dark: Grey) -> float:
     return _quantile(np.ascontiguousarray(dark[::2, ::2]), 0.4) / 1.5 + 0.5
 
 
-def _ink_image(dark: Grey, inside: Grey, floor: float) -> tuple[Grey, float]:
-    """The 28x28 image of the ink inside the outline, and its contrast in grey levels."""
+def _ink_image(dark: Grey, inside: Grey, floor: float) -> tuple[Grey, float, bool]:
+    """The 28x28 image of the ink inside the outline, its contrast in grey levels, whether it runs through."""
     dark = dark * inside
     peak = _quantile(dark, 0.995)
     low = max(floor, 0.28 * peak)
@@ -128,12 +137,20 @@ def _ink_image(dark: Grey, inside: Grey, floor: float) -> tuple[Grey, float]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     keep = _components(labels, stats, inside) if count > 1 else np.zeros(1, bool)
     if not keep.any():
-        return np.zeros((28, 28), np.uint8), peak
+        return np.zeros((28, 28), np.uint8), peak, False
     near = mask if keep[1:].all() else keep.astype(np.uint8)[labels]
     near = cv2.dilate(near, _NEAR)  # the soft edge of a stroke belongs to it
     gain = 255 / (peak - 0.3 * low)
     ink = cv2.convertScaleAbs(cv2.subtract(dark, 0.3 * low), alpha=gain)
-    return to_mnist(_thicken(cv2.copyTo(ink, near), cv2.bitwise_and(mask, near))), peak
+    image = to_mnist(_thicken(cv2.copyTo(ink, near), cv2.bitwise_and(mask, near)))
+    return image, peak, _runs_through(stats[keep], dark.shape)
+
+
+def _runs_through(stats: NDArray[np.int32], shape: tuple[int, ...]) -> bool:
+    """Whether one piece of ink reaches from edge to opposite edge of the crop: a scanner's streak."""
+    left, top, width, height = (stats[:, column] for column in range(4))
+    across = (left <= 1) & (left + width >= shape[1] - 1)
+    return bool((across | (top <= 1) & (top + height >= shape[0] - 1)).any())
 
 
 def _thicken(ink: Grey, mask: Grey) -> Grey:

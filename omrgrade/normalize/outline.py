@@ -16,6 +16,7 @@ Grey = NDArray[np.uint8]
 
 RIM = 0.26  # an outline is looked for in this outer share of the crop
 LINE_COVER = 0.80  # a printed line runs along this share of its side; digits rarely do
+ALONG = 0.10  # a stroke that hides under a line does so for this share of its length; crossing ones for less
 SLACK = 6  # px: an outline lies this near to where the template says, or is not found
 
 _ROWS = np.arange(512)[:, None]
@@ -31,9 +32,24 @@ class _Line:
     thickness: float
 
 
-def inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int, bool]:
-    """(h, w) uint8, 1 inside the printed outline; on how many sides it was found; whether it may be ink."""
-    doubtful = False
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Outline:
+    """Where a box's writing may be."""
+
+    inside: Grey  # (h, w), 1 inside the printed lines
+    uncut: Grey | None = None  # the same if the line found is no print but ink
+    restored: Grey | None = None  # the same with what seems to hide under a line
+    lines: int  # sides on which a line was found, 0-4
+
+
+def find_outline(dark: Grey, floor: float, margin: int) -> Outline:
+    """Find the printed outline in a working copy.
+
+    dark: (h, w) grey levels over the paper; changed in place where strokes cross the outline. floor: grey
+    levels from which a line is seen. margin: px outside the outline; 0: unknown.
+    """
+    uncut: Grey | None = None
+    alone = True  # nothing but paper round the outline
     if margin:
         lines = _find_lines(dark, floor, depth=margin + SLACK, inset=margin + 2)
         unseen = _Line(left=margin + 2, right=margin + 2, thickness=2)  # where the template says it is
@@ -41,20 +57,47 @@ def inside_outline(dark: Grey, floor: float, margin: int) -> tuple[Grey, int, bo
     else:
         depth = round(RIM * min(dark.shape))
         lines = _find_lines(dark, floor, depth, inset=0)  # a grid's lines run through to the crop's edges
-        if _count(lines) < 2:
+        alone = _count(lines) < 2
+        if alone:
             frame = _find_lines(dark, floor, depth, inset=depth)
             corners = _inked_corners(dark > floor, frame)
             lines = frame if corners > 0.1 else lines
-            doubtful = _count(lines) in (1, 3) or 0.1 < corners < 0.5
+            if _count(lines) in (1, 3) or 0.1 < corners < 0.5:
+                uncut = np.ones(dark.shape, np.uint8)
     inside = np.ones(dark.shape, np.uint8)
+    hidden = np.zeros(dark.shape, np.uint8)
     for turn, line in enumerate(lines):
         if line is not None:
-            keep = _turned(inside, turn)
+            keep, side = _turned(inside, turn), _turned(dark, turn)
             below = _ramp(line.left, line.right, keep.shape[1])
+            if alone:
+                columns = _ink_under(side, below, line.thickness, floor)
+                _turned(hidden, turn)[(_ROWS[: len(keep)] < below) & columns] = 1
             keep[_ROWS[: len(keep)] < below] = 0
             if margin:
-                _let_through(_turned(dark, turn), keep, below, line.thickness, floor)
-    return inside, _count(lines), doubtful
+                _let_through(side, keep, below, line.thickness, floor)
+    restored = inside | hidden if hidden.any() else None
+    return Outline(inside=inside, uncut=uncut, restored=restored, lines=_count(lines))
+
+
+def _ink_under(dark: Grey, below: NDArray[np.float64], thickness: float, floor: float) -> NDArray[np.bool_]:
+    """Columns (w,) where a stroke seems to run along a line and under it, seen with the line on top.
+
+    There the line is darker or wider than elsewhere, and nothing shows inside of it: the bar of a 7 on the
+    outline would be cut off with it, and leave a 1.
+    """
+    height, width = dark.shape
+    rows = np.ceil(below).astype(np.intp) + np.arange(-int(thickness) - 4, 4)[:, None]
+    band = dark[np.clip(rows, 0, height - 1), _COLUMNS[:width]]
+    mass = band[:-3].sum(axis=0, dtype=np.int32)
+    usual = int(np.sort(mass)[width // 2])
+    shown = band[-2:].max(axis=0) > 1.5 * floor
+    hides = (mass > 1.35 * usual) & (mass > usual + 3 * floor) & ~shown
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], hides, [False])).astype(np.int8)))
+    for start, end in edges.reshape(-1, 2):
+        if end - start < ALONG * width:
+            hides[start:end] = False
+    return np.convolve(hides, np.ones(5), "same") > 0  # up to where it comes out from under the line
 
 
 def _let_through(dark: Grey, keep: Grey, below: NDArray[np.float64], thickness: float, floor: float) -> None:
