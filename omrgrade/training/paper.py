@@ -56,6 +56,8 @@ def _views(digit: Grey, label: int, rng: Random) -> list[tuple[Grey, int]]:
             views.append((ink.uncut, label))
         elif box.sides:
             views.append((ink.uncut, NOT_DIGIT))
+    if ink.restored is not None and _likeness(ink.restored, box.truth) > ALIKE:
+        views.append((ink.restored, label))
     return views
 
 
