@@ -35,7 +35,9 @@ GRAIN = 4.0  # ink is so many times darker than what the typical bubble, an empt
 LEAST = 1e-3  # of darkness and area, so that both have a logarithm
 REMAINS = 0.35  # share of a mark's darkness below which other ink in its question is what an eraser left
 TOUCH = 0.1  # share of a mark's ink below which other ink in its question is a touch of the pen
-SLOPE, OFFSET = 6.0, 2.5  # confidence = logistic(SLOPE * distance + OFFSET), on simulated marks
+# Confidence = logistic(slope * distance + offset), fitted on simulated marks, most of them faint or erased.
+DECIDED = 10.0, 2.2
+DOUBTED = 1.5, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +126,18 @@ def _empty(distance: float) -> BoxReading:
 
 
 def _doubt(label: str, distance: float, reason: str) -> BoxReading:
-    """In doubt whether this is a mark: at the border as likely as not, the less the further below."""
-    confidence = 1 / (1 + math.exp(-SLOPE * min(distance, 0.0)))
+    """Perhaps a mark, the less likely the further below the border."""
+    confidence = _logistic(min(distance, 0.0), *DOUBTED)
     return BoxReading(value=label, confidence=confidence, status="review", reason=reason)
 
 
 def _sure(distance: float) -> float:
-    """Calibrated probability that a decision so far (powers of e) from its nearest border is right."""
-    return min(1 / (1 + math.exp(-SLOPE * distance - OFFSET)), 0.9999)
+    """Probability that a decision so far (powers of e) from its nearest border is right."""
+    return min(_logistic(distance, *DECIDED), 0.9999)
+
+
+def _logistic(distance: float, slope: float, offset: float) -> float:
+    return 1 / (1 + math.exp(-slope * distance - offset))
 
 
 # ---------------------------------------------------------------- measuring
@@ -147,10 +153,13 @@ def measure(questions: Sequence[Sequence[Crop]]) -> list[Marks]:
         crops = [crop.pixels for n in members for crop in questions[n]]
         step = 2 if min(shape) >= COARSE else 1
         dark = _darkness(_coarse(np.stack(crops), step), margin / step)
-        inside = _zones(dark.shape[1], dark.shape[2], margin / step).inside
         ends = np.cumsum([len(questions[n]) for n in members])[:-1]
-        for n, part in zip(members, np.split(dark, ends), strict=True):
-            result[n] = _marks(_settled(part, margin / step)[:, inside])
+        for part in np.split(dark, ends):
+            _settle(part, margin / step)
+        inside = _zones(dark.shape[1], dark.shape[2], margin / step).inside
+        marks = _marks(dark[:, inside])
+        parts = zip(members, np.split(marks.dark, ends), np.split(marks.area, ends), strict=True)
+        result |= {n: Marks(darkness, area) for n, darkness, area in parts}
     return [result[n] for n in range(len(questions))]
 
 
@@ -202,12 +211,13 @@ def _without_streaks(dark: Floats) -> Floats:
     return dark
 
 
-def _settled(dark: Floats, margin: float) -> Floats:
-    """A question's bubbles (n, h, w), moved so that their rings are where they belong."""
+def _settle(dark: Floats, margin: float) -> None:
+    """Move a question's bubbles (n, h, w) so that their rings are where they belong."""
     shifts, rings = _rings(dark.shape[1], dark.shape[2], margin)
-    typical = np.median(dark, axis=0)  # few of a question's bubbles are marked
-    down, right = shifts[int((rings @ typical.ravel()).argmax())]
-    return np.roll(dark, (-down, -right), axis=(1, 2)) if down or right else dark
+    common = dark.min(axis=0)  # the rings, hardly any ink
+    down, right = shifts[int((rings @ common.ravel()).argmax())]
+    if down or right:
+        dark[:] = np.roll(dark, (-down, -right), axis=(1, 2))
 
 
 def _marks(inside: Floats) -> Marks:

@@ -26,17 +26,22 @@ def combine_digits(field: Field, boxes: Boxes) -> FieldReading:
 
 def combine_choice(field: Field, boxes: Boxes) -> FieldReading:
     """One question's bubbles: none, one, or (where the template allows it) several."""
-    marked = [box.value for box in boxes if box.status == "read"]
-    partly = [box.value for box in boxes if box.status == "review"]
-    reason = ""
-    if partly:
-        reason = f"partly filled: {', '.join(partly)}"
-    elif len(marked) > 1 and not field.multiple:
-        reason = f"several marks: {', '.join(marked)}"
-    value = "+".join(box.value for box in boxes if box.value)
-    if partly and marked and not field.multiple:
-        value = "+".join(marked)  # the best guess leaves the fainter marks out
-    return _reading(field, boxes, value, _joint(boxes), reason, _likeliest(partly, marked))
+    marked = [box for box in boxes if box.status == "read"]
+    doubtful = sorted((box for box in boxes if box.status == "review"), key=lambda box: -box.confidence)
+    guess = list(marked)
+    if field.multiple:
+        guess += [box for box in doubtful if box.confidence >= 0.5]
+    if not guess:
+        guess = doubtful[:1]
+    reasons = [f"{box.value}: {box.reason}" for box in boxes if box.status == "review"]
+    if len(marked) > 1 and not field.multiple:
+        reasons.append(f"several marks: {', '.join(box.value for box in marked)}")
+    left_out = [box for box in doubtful if box not in guess]
+    confidence = _joint([box for box in boxes if box not in left_out])
+    confidence *= prod(1 - box.confidence for box in left_out)
+    value = "+".join(box.value for box in boxes if box in guess)
+    runner_up = left_out[0].value if left_out else ""
+    return _reading(field, boxes, value, confidence, "; ".join(reasons), runner_up)
 
 
 def combine_grid(field: Field, boxes: Boxes) -> FieldReading:
@@ -50,7 +55,8 @@ def combine_grid(field: Field, boxes: Boxes) -> FieldReading:
         empty = [str(n) for n, mark in enumerate(marks, 1) if not mark]
         doubts = [f"no mark in column {', '.join(empty)}"]
     value = "".join(mark if len(mark) < 2 else f"[{mark}]" for mark in marks)
-    return _reading(field, boxes, value, _joint(boxes), "; ".join(doubts), "")
+    confidence = prod(reading.confidence for reading in readings)
+    return _reading(field, boxes, value, confidence, "; ".join(doubts), "")
 
 
 KINDS: dict[str, Callable[[Field, Boxes], FieldReading]] = {
@@ -72,10 +78,6 @@ def _runner_up(boxes: Boxes) -> str:
         return ""
     weakest = min(written, key=lambda n: boxes[n].confidence)
     return "".join(box.runner_up if n == weakest else box.value for n, box in enumerate(boxes))
-
-
-def _likeliest(partly: list[str], marked: list[str]) -> str:
-    return partly[0] if partly and marked else ""
 
 
 def _reading(

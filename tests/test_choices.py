@@ -1,0 +1,170 @@
+"""Bubbles drawn with known ink: what is a mark, what is none, and what only a person can tell."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omrgrade.choices import read_bubbles
+from omrgrade.records import Crop, Policy
+
+SIZE, MARGIN = 52, 6  # px: a 5 mm bubble and 0.7 mm of paper round it, 8 px/mm
+LABELS = "ABCDE"
+UP = 4  # drawn so many times finer
+TICK = [(0.3, 0.5), (0.45, 0.68), (0.72, 0.28)]  # shares of the crop
+
+
+def bubble(mark="", dark=0.7, *, paper=235, moved=(0, 0), line=0.35, rng=None):
+    """A crop with the printed ring and a mark `dark` (0-1) as drawn by a pen `line` mm wide."""
+    side = SIZE * UP
+    pixels, ink = np.full((side, side), 1.0, np.float32), np.zeros((side, side), np.float32)
+    middle, radius, pen = side // 2, (SIZE // 2 - MARGIN) * UP, round(line * 8 * UP)
+    if mark == "full":
+        cv2.circle(ink, (middle, middle), radius, 1, -1)
+    elif mark == "half":
+        cv2.ellipse(ink, (middle, middle), (radius, radius), 0, 20, 200, 1, -1)
+    elif mark == "tick":
+        cv2.polylines(ink, [np.int32(np.array(TICK) * side)], False, 1, pen)
+    elif mark == "cross":
+        for a, b in [((0.22, 0.22), (0.78, 0.78)), ((0.78, 0.22), (0.22, 0.78))]:
+            cv2.line(ink, *(tuple(int(v * side) for v in p) for p in (a, b)), 1, pen)
+    elif mark == "scribble":
+        points = [(0.25 + 0.5 * (n % 2), 0.25 + 0.055 * n) for n in range(10)]
+        cv2.polylines(ink, [np.int32(np.array(points) * side)], False, 1, pen)
+    elif mark == "dot":
+        cv2.circle(ink, (middle, middle), radius // 2, 1, -1)
+    elif mark == "speck":
+        cv2.circle(ink, (middle + 20, middle - 12), round(0.2 * 8 * UP), 1, -1)
+    elif mark == "streak":
+        ink[:, middle : middle + UP] = 1
+    ring = np.zeros_like(ink)
+    cv2.circle(ring, (middle + moved[0] * UP, middle + moved[1] * UP), radius, 1, round(0.3 * 8 * UP))
+    pixels = paper * (1 - 0.8 * ring) * (1 - dark * np.roll(ink, (moved[1] * UP, moved[0] * UP), (0, 1)))
+    small = cv2.GaussianBlur(cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_AREA), (0, 0), 0.7)
+    if rng is not None:
+        small = small + rng.normal(0, 3, small.shape)
+    return Crop(pixels=np.clip(small, 0, 255).astype(np.uint8), margin=MARGIN)
+
+
+def question(**marks):
+    """A question's crops: question(B="full") has B filled; values are arguments of `bubble`."""
+    drawn = {label: value if isinstance(value, tuple) else (value,) for label, value in marks.items()}
+    return [bubble(*drawn.get(label, ())) for label in LABELS], LABELS
+
+
+def read(*questions):
+    return read_bubbles(questions, Policy())
+
+
+def said(boxes):
+    """The labels read as marks, then after a question mark those in doubt."""
+    sure = "".join(box.value for box in boxes if box.status == "read")
+    doubtful = "".join(box.value for box in boxes if box.status == "review")
+    return f"{sure}?{doubtful}" if doubtful else sure
+
+
+def page(mark="full", dark=0.7):
+    """Twelve plain answers: enough to know the pupil's pen."""
+    return [question(**{LABELS[n % 5]: (mark, dark)}) for n in range(12)]
+
+
+@pytest.mark.parametrize("mark", ["full", "half", "scribble", "tick", "cross", "dot"])
+@pytest.mark.parametrize("others", ["full", "tick"])
+def test_a_clear_mark_alone_in_its_question_is_read_whatever_its_shape(mark, others):
+    assert said(read(question(C=mark), *page(others))[0]) == "C"
+
+
+@pytest.mark.parametrize("mark", ["full", "tick", "scribble"])
+def test_the_first_marks_of_a_page_need_no_others(mark):
+    assert said(read(question(D=(mark, 0.6)))[0]) == "D"
+
+
+def test_an_untouched_page_is_blank_without_doubt():
+    for boxes in read(*[question() for _ in range(12)]):
+        assert said(boxes) == ""
+        assert min(box.confidence for box in boxes) > 0.99
+
+
+@pytest.mark.parametrize("dirt", [("speck", 0.9), ("streak", 0.2)])
+def test_dirt_is_no_mark(dirt):
+    assert said(read(question(A=dirt), *page())[0]) == ""
+    assert said(read(question(A=dirt, B="full"), *page())[0]) == "B"
+
+
+def test_two_equal_marks_are_both_read():
+    assert said(read(question(A="full", D="full"), *page())[0]) == "AD"
+
+
+@pytest.mark.parametrize("lighter", [("full", 0.3), ("tick", 0.7)])
+def test_less_ink_beside_a_filled_bubble_is_left_to_a_person(lighter):
+    boxes = read(question(A=lighter, D="full"), *page())[0]
+    assert said(boxes) == "D?A"
+    assert boxes[0].reason == "lighter than D"
+
+
+def test_what_an_eraser_left_gives_way_to_the_new_mark():
+    assert said(read(question(A=("full", 0.12), D="full"), *page())[0]) == "D"
+
+
+def test_the_remains_alone_are_in_doubt():
+    boxes = read(question(A=("full", 0.15)), *page())[0]
+    assert said(boxes) == "?A"
+    assert boxes[0].reason == "faint mark"
+
+
+def test_a_faint_pencil_is_read_by_its_own_measure():
+    assert [said(boxes) for boxes in read(*page("full", 0.15))] == [LABELS[n % 5] for n in range(12)]
+
+
+@pytest.mark.parametrize("threshold", [118, 141, 188])
+def test_a_one_bit_copy_reads_like_its_original(threshold):
+    def copied(crop):
+        return Crop(pixels=np.where(crop.pixels > threshold, 255, 0).astype(np.uint8), margin=MARGIN)
+
+    questions = [question(C="full"), question(A="tick"), question(), question(B="cross"), *page("scribble")]
+    copies = [([copied(crop) for crop in crops], labels) for crops, labels in questions]
+    assert [said(boxes) for boxes in read(*copies)[:4]] == ["C", "A", "", "B"]
+
+
+@given(
+    paper=st.integers(90, 255),
+    right=st.floats(-0.25, 0.25),
+    down=st.floats(-0.25, 0.25),
+    moved=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_light_noise_and_place_change_nothing(paper, right, down, moved, seed):
+    """Shadows that fall off by a quarter across a bubble, and a page 0.4 mm off its place each way."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[-0.5 : 0.5 : SIZE * 1j, -0.5 : 0.5 : SIZE * 1j]
+    light = 0.88 * (1 + right * x + down * y)
+    questions = []
+    for marked in "BDA":
+        crops = [
+            bubble("full" if label == marked else "", 0.5, paper=paper, moved=moved, rng=rng)
+            for label in LABELS
+        ]
+        lit = [Crop(pixels=(c.pixels * light).astype(np.uint8), margin=MARGIN) for c in crops]
+        questions.append((lit, LABELS))
+    assert [said(boxes) for boxes in read(*questions)] == ["B", "D", "A"]
+
+
+def test_the_more_ink_the_surer():
+    marks = [read(question(B=("full", dark)), *page())[0][1] for dark in (0.02, 0.2, 0.3, 0.45, 0.7)]
+    blank, faint, less_faint, mark, plain = marks
+    assert (blank.status, faint.status, mark.status, plain.status) == ("blank", "review", "read", "read")
+    assert faint.confidence < less_faint.confidence < mark.confidence < plain.confidence
+
+
+def test_bubbles_of_several_sizes_and_labels_keep_their_order():
+    small = [Crop(pixels=cv2.resize(c.pixels, (39, 39)), margin=4) for c in question(A="full", E="full")[0]]
+    digits = [bubble("full" if n == 7 else "") for n in range(10)]
+    found = read(question(B="full"), (small, "vwxyz"), (digits, "0123456789"))
+    assert [said(boxes) for boxes in found] == ["B", "vz", "7"]
+    assert [len(boxes) for boxes in found] == [5, 5, 10]
+
+
+def test_a_page_without_bubbles_has_no_readings():
+    assert read() == []
