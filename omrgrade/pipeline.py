@@ -17,7 +17,7 @@ from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Reader, available_cores, make_engine
 from omrgrade.errors import ModelError, PageError
 from omrgrade.fields import KINDS
-from omrgrade.grading import absent_pupils, cross_check, mark_sheets
+from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
 from omrgrade.images import find_pages, page_digest, read_scan
 from omrgrade.normalize import WORK_SIDE, normalize
 from omrgrade.records import (
@@ -257,6 +257,8 @@ def grade_batch(
         if store is not None:  # it may have come after a chunk was kept and before it was counted
             pages.extend(list(store.pages())[before + len(pages) :])
     checked = tuple(cross_check(page, template) for page in pages)
+    if roster is not None:
+        checked = tuple(suggest_pupils(page, template, roster) for page in checked)
     marks = mark_sheets(checked, template, key, roster)
     return Batch(pages=checked, marks=marks, absent=absent_pupils(marks, roster), interrupted=interrupted)
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mock_sheets import make_page, make_template, read, review
 
-from omrgrade.grading import absent_pupils, cross_check, mark_sheets, score_field
-from omrgrade.records import AnswerKey, KeyItem, PageReading, Pupil, Roster
+from omrgrade.grading import absent_pupils, cross_check, mark_sheets, score_field, suggest_pupils
+from omrgrade.grading.register import Register
+from omrgrade.records import AnswerKey, BoxReading, FieldReading, KeyItem, PageReading, Pupil, Roster
 
 TEMPLATE = make_template()
 KEY = AnswerKey(
@@ -209,8 +210,50 @@ def test_a_page_without_contradictions_is_left_as_it_is():
 )
 def test_numbers_are_looked_up_exactly_then_as_numbers_if_only_one_fits(written, student_id, status, problem):
     sheet = one(make_page(student=written), roster=ROSTER)
-    assert (sheet.student_id, sheet.status, sheet.problem) == (student_id, status, problem)
+    assert (sheet.student_id, sheet.status, sheet.problem.split("; nearest")[0]) == (
+        student_id,
+        status,
+        problem,
+    )
     assert sheet.total == 5.5  # flagged, never dropped
+
+
+def digit_boxes(*likely):
+    """A number whose boxes give each digit of `likely` its probability: "12" 0.6/0.3 says 1, perhaps 2."""
+    boxes = []
+    for digits, shares in likely:
+        chances = [0.001] * 10
+        for digit, share in zip(digits, shares, strict=True):
+            chances[int(digit)] = share
+        boxes.append(
+            BoxReading(value=digits[0], confidence=shares[0], status="read", probabilities=tuple(chances))
+        )
+    value = "".join(box.value for box in boxes)
+    return FieldReading(
+        field="student", kind="digits", value=value, confidence=0.5, status="read", boxes=tuple(boxes)
+    )
+
+
+CLASS = Roster(pupils=tuple(Pupil(student_id=n, name=f"Pupil {n}") for n in ("111", "171", "771", "999")))
+
+
+def test_an_unknown_number_is_offered_the_pupils_whom_its_boxes_make_likeliest():
+    reading = digit_boxes(("1", [0.9]), ("47", [0.7, 0.28]), ("1", [0.95]))  # 141, perhaps 171
+    nearest = [pupil.student_id for pupil in Register(CLASS).nearest(reading)]
+    assert nearest[0] == "171" and "999" not in nearest
+    page = suggest_pupils(PageReading(source="a.png", page=1, fields=(reading,)), TEMPLATE, CLASS)
+    assert (page.fields[0].value, page.fields[0].status, page.fields[0].runner_up) == ("141", "read", "171")
+
+
+def test_a_known_number_is_offered_nobody_else():
+    reading = digit_boxes(("1", [0.9]), ("1", [0.9]), ("1", [0.9]))
+    page = PageReading(source="a.png", page=1, fields=(reading,))
+    assert suggest_pupils(page, TEMPLATE, CLASS).fields[0].runner_up == ""
+
+
+def test_a_bubbled_number_is_compared_by_its_looks():
+    reading = FieldReading(field="student", kind="grid", value="172", confidence=0.9, status="read")
+    assert Register(CLASS).nearest(reading)[0].student_id == "171"
 
 
 def test_a_number_claimed_twice_is_flagged_on_every_sheet():

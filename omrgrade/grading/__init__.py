@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
+from omrgrade.grading.register import Register, without_zeros
 from omrgrade.records import (
     AnswerKey,
     FieldReading,
@@ -106,11 +107,7 @@ def _contradicted(reading: FieldReading, other: FieldReading) -> FieldReading:
 
 
 def _same(one: str, two: str) -> bool:
-    return one == two or _without_zeros(one) == _without_zeros(two) or _marks(one) == _marks(two)
-
-
-def _without_zeros(text: str) -> str:
-    return (text.lstrip("0") or "0") if text.isascii() and text.isdecimal() else text
+    return one == two or without_zeros(one) == without_zeros(two) or _marks(one) == _marks(two)
 
 
 def _agreed(readings: Sequence[FieldReading]) -> FieldReading:
@@ -130,21 +127,26 @@ def _agreed(readings: Sequence[FieldReading]) -> FieldReading:
 # ---------------------------------------------------------------- whose sheet it is
 
 
-class _Register:
-    """The roster as a look-up: exactly, else as numbers where only one pupil fits."""
+def suggest_pupils(page: PageReading, template: Template, roster: Roster) -> PageReading:
+    """The page with the roster's likeliest number beside each doubtful or unknown student number.
 
-    def __init__(self, roster: Roster) -> None:
-        self._exact = {pupil.student_id for pupil in roster.pupils}
-        self._by_number: dict[str, list[str]] = defaultdict(list)
-        for student_id in self._exact:
-            self._by_number[_without_zeros(student_id)].append(student_id)
+    Only the runner-up is set, never the value: what was written stays what was read.
+    """
+    register = Register(roster)
+    alone = [f for f in template.identifiers if f.kind != "choice" and not f.same_as]
+    if len(alone) != 1:
+        return page  # a number in several parts is not one of the roster's
+    named = {alone[0].id, *(f.id for f in template.identifiers if f.same_as == alone[0].id)}
 
-    def find(self, number: str) -> str:
-        """The roster's own spelling of `number`; "" when it is not there."""
-        if number in self._exact:
-            return number
-        similar = self._by_number.get(_without_zeros(number), [])
-        return similar[0] if len(similar) == 1 else ""
+    def suggested(reading: FieldReading) -> FieldReading:
+        if reading.field not in named or not reading.value:
+            return reading
+        if reading.status == "read" and register.find(reading.value):
+            return reading
+        nearest = [p.student_id for p in register.nearest(reading) if p.student_id != reading.value]
+        return dataclasses.replace(reading, runner_up=nearest[0]) if nearest else reading
+
+    return dataclasses.replace(page, fields=tuple(suggested(reading) for reading in page.fields))
 
 
 # ---------------------------------------------------------------- sheets
@@ -161,7 +163,7 @@ def mark_sheets(
     A total never falls below 0, however many penalties. A page whose pixels were seen before is not counted.
     """
     pages = [cross_check(page, template) for page in pages]
-    marker = _Marker(template, key, _Register(roster) if roster else None)
+    marker = _Marker(template, key, Register(roster) if roster else None)
     marks = [marker.mark(page, first) for page, first in zip(pages, _originals(pages), strict=True)]
     owners = defaultdict(list)
     for sheet in marks:
@@ -191,7 +193,7 @@ def _originals(pages: Sequence[PageReading]) -> list[PageReading | None]:
 class _Marker:
     """What marking one page needs, worked out once a batch."""
 
-    def __init__(self, template: Template, key: AnswerKey | None, register: _Register | None) -> None:
+    def __init__(self, template: Template, key: AnswerKey | None, register: Register | None) -> None:
         self._register = register
         self._identifiers = [f for f in template.identifiers if not f.same_as and f.kind != "choice"]
         keyed = {item.item: item for item in key.items} if key else {}
@@ -254,8 +256,12 @@ class _Marker:
             return "", "no student number on the sheet"
         if self._register is None:
             return number, ""
-        known = self._register.find(number)
-        return known or number, "" if known else f"student number {number} is not on the roster"
+        if known := self._register.find(number):
+            return known, ""
+        problem = f"student number {number} is not on the roster"
+        if len(parts) == 1 and (nearest := self._register.nearest(parts[0])):
+            problem += f"; nearest: {', '.join(f'{p.student_id} {p.name}'.strip() for p in nearest)}"
+        return number, problem
 
 
 _NOT_READ = FieldReading(field="", kind="", value="", confidence=0.0, status="review", reason="not read")
