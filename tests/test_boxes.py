@@ -1,0 +1,203 @@
+"""What a box's reading promises: only sure, plain ink is read; doubts keep their reason."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from omrgrade.boxes import DIGITS, both_views, either_view, read_box
+from omrgrade.records import Ink, Policy
+
+EMPTY = np.zeros((28, 28), np.uint8)
+STROKE = EMPTY.copy()
+STROKE[6:22, 13:15] = 255
+
+shares = st.floats(0, 1, width=32)
+thresholds = st.floats(0, 1)
+
+
+@st.composite
+def probabilities(draw, classes=(10, 11)):
+    """(C,) float32 that sum to 1, from nearly certain to undecided."""
+    count = draw(st.sampled_from(classes))
+    weights = np.array(draw(st.lists(st.floats(0, 1), min_size=count, max_size=count))) + 1e-9
+    weights = weights ** draw(st.sampled_from([1, 3, 10, 40]))
+    if not weights.sum():
+        weights[:] = 1
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def one_sure(value, confidence=0.999, classes=11):
+    """Nearly all on one class, the rest on the last."""
+    found = np.zeros(classes, np.float32)
+    found[value], found[-1 if value != classes - 1 else 0] = confidence, 1 - confidence
+    return found
+
+
+@st.composite
+def inks(draw):
+    """Empty, plain or doubtful boxes on any paper."""
+    image = draw(st.sampled_from([EMPTY, STROKE]))
+    uncut = draw(st.sampled_from([None, STROKE]))
+    contrast, noise = draw(st.floats(0, 255)), draw(st.floats(0.5, 40))
+    lines, through = draw(st.integers(0, 4)), draw(st.booleans())
+    return Ink(image=image, uncut=uncut, contrast=contrast, noise=noise, lines=lines, through=through)
+
+
+def plain_ink(contrast=120.0):
+    return Ink(image=STROKE, contrast=contrast, noise=1.0, lines=4)
+
+
+# ---------------------------------------------------------------- for whatever comes
+
+
+@given(inks(), probabilities(), thresholds)
+@example(plain_ink(), one_sure(3), 0.0)
+@example(plain_ink(), one_sure(3, 1.0), 1.0)
+def test_read_means_plain_ink_of_a_digit_that_is_sure_enough(ink, found, accept):
+    policy = Policy(accept=accept)
+    reading = read_box(ink, found, policy)
+    if reading.status == "read":
+        assert found[int(reading.value)] == found[:10].max()
+        assert not ink.through
+        assert reading.confidence >= accept and reading.confidence == pytest.approx(float(found[:10].max()))
+        assert not ink.empty and ink.contrast >= policy.faint
+        assert reading.reason == ""
+    elif reading.status == "review":
+        assert reading.reason and reading.value in DIGITS
+        assert len(reading.reason) < 60 and reading.reason[0] != " "
+    else:
+        assert reading.value == reading.runner_up == reading.reason == "" and reading.probabilities == ()
+
+
+@given(inks(), probabilities(), thresholds, thresholds)
+def test_raising_accept_only_turns_read_into_review(ink, found, one, two):
+    low, high = (read_box(ink, found, Policy(accept=accept)) for accept in sorted((one, two)))
+    assert (low.status, high.status) in {
+        ("read", "read"), ("read", "review"), ("review", "review"), ("blank", "blank"),
+    }  # fmt: skip
+    assert (low.value, low.confidence, low.runner_up) == (high.value, high.confidence, high.runner_up)
+
+
+@given(probabilities(), thresholds, st.floats(0, 255), st.floats(0.5, 40))
+def test_a_box_without_ink_is_blank_whatever_the_network_would_say(found, accept, contrast, noise):
+    ink = Ink(image=EMPTY, contrast=contrast, noise=noise, lines=0)
+    reading = read_box(ink, found, Policy(accept=accept))
+    assert reading.status == "blank" and reading.value == ""
+
+
+@given(probabilities(), thresholds, st.floats(0, 255), st.floats(0, 60))
+def test_faint_ink_is_never_accepted(found, accept, contrast, faint):
+    reading = read_box(plain_ink(contrast), found, Policy(accept=accept, faint=faint))
+    assert contrast >= faint or reading.status != "read"
+
+
+@given(probabilities(), probabilities(), thresholds)
+def test_what_may_be_the_outline_is_never_accepted(cut, uncut, accept):
+    ink = Ink(image=EMPTY, uncut=STROKE, contrast=120, noise=1, lines=1)
+    if len(cut) == len(uncut):
+        assert read_box(ink, either_view(cut, uncut), Policy(accept=accept)).status != "read"
+
+
+@given(inks(), probabilities(), thresholds)
+def test_the_runner_up_is_another_digit_and_no_likelier(ink, found, accept):
+    reading = read_box(ink, found, Policy(accept=accept))
+    if reading.status != "blank":
+        assert reading.runner_up in DIGITS and reading.runner_up != reading.value
+        assert found[int(reading.runner_up)] <= found[int(reading.value)]
+        assert len(reading.probabilities) == 10
+        assert reading.probabilities == pytest.approx(found[:10].tolist(), abs=1e-5)
+
+
+@given(st.floats(0, 255), st.floats(0, 255), st.floats(0.5, 40))
+def test_a_blank_is_surer_the_cleaner_its_paper(one, two, noise):
+    """Least sure at a half: that nothing was taken for writing says something too."""
+    clean, dirty = (
+        read_box(Ink(image=EMPTY, contrast=c, noise=noise, lines=0), one_sure(1), Policy()).confidence
+        for c in sorted((one, two))
+    )
+    assert 0.5 <= dirty <= clean < 1
+
+
+# ---------------------------------------------------------------- two views of a doubtful outline
+
+
+@given(probabilities(classes=[11]), probabilities(classes=[11]))
+def test_the_order_of_the_views_does_not_matter(one, two):
+    assert either_view(one, two) == pytest.approx(either_view(two, one), abs=1e-6)
+
+
+@given(probabilities(classes=[11]), probabilities(classes=[11]))
+def test_merged_views_are_probabilities_between_the_two(one, two):
+    merged = either_view(one, two)
+    assert merged.dtype == np.float32 and merged.sum() == pytest.approx(1, abs=1e-5)
+    assert (merged >= np.minimum(one, two) - 1e-6).all() and (merged <= np.maximum(one, two) + 1e-6).all()
+
+
+@given(probabilities())
+def test_two_equal_views_are_that_view(found):
+    assert either_view(found, found) == pytest.approx(found, abs=1e-6)
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.floats(0.99, 1), st.floats(0.99, 1))
+def test_two_contradicting_sure_views_end_in_review(one, two, sure, also_sure):
+    merged = either_view(one_sure(one, sure), one_sure(two, also_sure))
+    ink = Ink(image=STROKE, uncut=STROKE, contrast=120, noise=1, lines=1)
+    for accept in (0.6, 0.99):
+        reading = read_box(ink, merged, Policy(accept=accept))
+        assert reading.status == ("read" if one == two and reading.confidence >= accept else "review")
+        if one != two:
+            assert {reading.value, reading.runner_up} == {DIGITS[one], DIGITS[two]}
+
+
+@given(st.integers(0, 9), st.floats(0.995, 1))
+def test_a_view_that_is_no_digit_leaves_the_word_to_the_other(digit, sure):
+    merged = either_view(one_sure(digit, sure), one_sure(10, 0.9999))
+    assert merged[digit] == pytest.approx(sure, abs=0.01)
+    with_nothing = either_view(np.zeros(11, np.float32), one_sure(digit, sure))
+    assert with_nothing[digit] == pytest.approx(sure, abs=0.01)
+
+
+@given(probabilities(classes=[11]), probabilities(classes=[11]), thresholds)
+def test_with_ink_under_the_outline_a_digit_is_as_likely_as_the_worse_view_says(cut, restored, accept):
+    merged = both_views(cut, restored)
+    assert merged == pytest.approx(both_views(restored, cut))
+    reading = read_box(plain_ink(), merged, Policy(accept=accept))
+    if reading.status == "read":
+        assert min(cut[int(reading.value)], restored[int(reading.value)]) >= accept
+
+
+# ---------------------------------------------------------------- reasons
+
+
+def undecided(**values):
+    found = np.zeros(11, np.float32)
+    for name, value in values.items():
+        found[10 if name == "not_digit" else int(name[1:])] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    "found, reason",
+    [
+        (undecided(d1=0.6, d7=0.4), "1 or 7"),
+        (undecided(d1=0.3, not_digit=0.7), "not one digit"),
+        (undecided(d5=0.8, not_digit=0.15, d6=0.05), "unclear 5"),
+    ],
+)
+def test_a_doubt_says_what_it_is(found, reason):
+    reading = read_box(plain_ink(), found, Policy())
+    assert (reading.status, reading.reason) == ("review", reason)
+
+
+def test_weak_ink_is_a_doubt_where_it_is_plainly_a_digit_and_blank_where_it_is_not():
+    policy = Policy()
+    weak = plain_ink(contrast=policy.faint - 1)
+    sure, unsure = read_box(weak, one_sure(4, 0.995), policy), read_box(weak, one_sure(4, 0.7), policy)
+    assert (sure.status, sure.value, sure.reason) == ("review", "4", "very faint")
+    assert (unsure.status, unsure.value) == ("blank", "")
+    outline = replace(weak, image=EMPTY, uncut=STROKE, contrast=120.0)
+    reading = read_box(outline, one_sure(1, 0.995), policy)
+    assert (reading.status, reading.reason) == ("review", "the box's outline, or 1")
