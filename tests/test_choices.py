@@ -117,6 +117,11 @@ def test_a_faint_pencil_is_read_by_its_own_measure():
     assert [said(boxes) for boxes in read(*page("full", 0.15))] == [LABELS[n % 5] for n in range(12)]
 
 
+def test_marks_hardly_darker_than_paper_are_not_taken_for_blank():
+    found = read(*page("full", 0.06))
+    assert [said(boxes).strip("?") for boxes in found] == [LABELS[n % 5] for n in range(12)]
+
+
 @pytest.mark.parametrize("threshold", [118, 141, 188])
 def test_a_one_bit_copy_reads_like_its_original(threshold):
     def copied(crop):
@@ -131,12 +136,12 @@ def test_a_one_bit_copy_reads_like_its_original(threshold):
     paper=st.integers(90, 255),
     right=st.floats(-0.25, 0.25),
     down=st.floats(-0.25, 0.25),
-    moved=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
+    moved=st.tuples(st.integers(-4, 4), st.integers(-4, 4)),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=40, deadline=None)
 def test_light_noise_and_place_change_nothing(paper, right, down, moved, seed):
-    """Shadows that fall off by a quarter across a bubble, and a page 0.4 mm off its place each way."""
+    """Shadows that fall off by a quarter across a bubble, and a page 0.5 mm off its place each way."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[-0.5 : 0.5 : SIZE * 1j, -0.5 : 0.5 : SIZE * 1j]
     light = 0.88 * (1 + right * x + down * y)
