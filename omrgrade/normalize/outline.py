@@ -65,58 +65,74 @@ def find_outline(dark: Grey, floor: float, margin: int) -> Outline:
             if _count(lines) in (1, 3) or 0.1 < corners < 0.5:
                 uncut = np.ones(dark.shape, np.uint8)
     inside = np.ones(dark.shape, np.uint8)
-    hidden = np.zeros(dark.shape, np.uint8)
+    hidden: Grey | None = None
     for turn, line in enumerate(lines):
         if line is not None:
             keep, side = _turned(inside, turn), _turned(dark, turn)
-            below = _ramp(line.left, line.right, keep.shape[1])
-            if alone:
-                columns = _ink_under(side, below, line.thickness, floor)
-                _turned(hidden, turn)[(_ROWS[: len(keep)] < below) & columns] = 1
-            keep[_ROWS[: len(keep)] < below] = 0
-            if margin:
-                _let_through(side, keep, below, line.thickness, floor)
-    restored = inside | hidden if hidden.any() else None
+            inner = np.ceil(_ramp(line.left, line.right, keep.shape[1])).astype(np.intp)
+            band = _straightened(side, inner, int(line.thickness) + 4, 4) if alone else None
+            beyond = _ROWS[: len(keep)] < inner
+            keep[beyond] = 0
+            if band is not None and (columns := _ink_under(band, floor)) is not None:
+                hidden = np.zeros(dark.shape, np.uint8) if hidden is None else hidden
+                _turned(hidden, turn)[beyond & columns] = 1
+            if band is not None and margin:
+                _let_through(side, keep, band, inner, floor)
+    restored = None if hidden is None else inside | hidden
     return Outline(inside=inside, uncut=uncut, restored=restored, lines=_count(lines))
 
 
-def _ink_under(dark: Grey, below: NDArray[np.float64], thickness: float, floor: float) -> NDArray[np.bool_]:
-    """Columns (w,) where a stroke seems to run along a line and under it, seen with the line on top.
+def _straightened(dark: Grey, inner: NDArray[np.intp], above: int, below: int) -> Grey:
+    """The rows along a line, (above + below, w), row `above` being the first inside; repeated past the crop.
 
-    There the line is darker or wider than elsewhere, and nothing shows inside of it: the bar of a 7 on the
-    outline would be cut off with it, and leave a 1.
+    dark: (h, w) seen with the line on top; inner: (w,) first row inside the line.
     """
     height, width = dark.shape
-    rows = np.ceil(below).astype(np.intp) + np.arange(-int(thickness) - 4, 4)[:, None]
-    band = dark[np.clip(rows, 0, height - 1), _COLUMNS[:width]]
+    first = int(inner[0]) - above
+    if inner[0] == inner[-1] and first >= 0 and first + above + below <= height:
+        return dark[first : first + above + below]
+    rows = inner + np.arange(-above, below)[:, None]
+    return dark[np.minimum(np.maximum(rows, 0), height - 1), _COLUMNS[:width]]
+
+
+def _ink_under(band: Grey, floor: float) -> NDArray[np.bool_] | None:
+    """Columns (w,) where a stroke seems to run along a line and under it; None without any.
+
+    There the line is darker or wider than elsewhere, and nothing shows inside of it: the bar of a 7 on the
+    outline would be cut off with it, and leave a 1. band: (n, w), rows along the line, the last 4 inside.
+    """
+    width = band.shape[1]
     mass = band[:-3].sum(axis=0, dtype=np.int32)
     usual = int(np.sort(mass)[width // 2])
-    shown = band[-2:].max(axis=0) > 1.5 * floor
-    hides = (mass > 1.35 * usual) & (mass > usual + 3 * floor) & ~shown
+    hides = mass > max(1.35 * usual, usual + 3 * floor)
+    if np.count_nonzero(hides) < ALONG * width:
+        return None
+    hides &= band[-2:].max(axis=0) <= 1.5 * floor
     edges = np.flatnonzero(np.diff(np.concatenate(([False], hides, [False])).astype(np.int8)))
     for start, end in edges.reshape(-1, 2):
         if end - start < ALONG * width:
             hides[start:end] = False
+    if not hides.any():
+        return None
     return np.convolve(hides, np.ones(5), "same") > 0  # up to where it comes out from under the line
 
 
-def _let_through(dark: Grey, keep: Grey, below: NDArray[np.float64], thickness: float, floor: float) -> None:
+def _let_through(side: Grey, keep: Grey, band: Grey, inner: NDArray[np.intp], floor: float) -> None:
     """Keep what a stroke has left outside of the box: ink on both sides of the line, seen with it on top.
 
-    dark, keep: (h, w), changed in place; below: (w,) first row inside the line.
+    side, keep: (h, w), changed in place; band: (n, w), rows along the line, the last 4 inside of it and the
+    second beyond its blur; inner: (w,) first row inside.
     """
-    columns, rows = _COLUMNS[: keep.shape[1]], _ROWS[: len(keep)]
-    inner = np.clip(np.ceil(below).astype(int), 0, len(keep) - 1)
-    outer = np.ceil(below - thickness).astype(int) - 3
-    inside, outside = dark[inner, columns], dark[np.clip(outer, 0, len(keep) - 1), columns]
-    print_edge = np.sort(outside)[len(outside) // 2]  # the line's own blur reaches that far out
-    crosses = (outer >= 0) & (inside > 2 * floor) & (outside > print_edge + 2 * floor)
+    inside, outside = band[-4], band[1]
+    print_edge = int(np.sort(outside)[len(outside) // 2])  # the line's own blur may reach that far out
+    crosses = (inside > 2 * floor) & (outside > print_edge + 2 * floor) & (inner > len(band) - 5)
     if not crosses.any():
         return
-    on_line = (rows < below) & crosses
-    np.copyto(dark, np.minimum(dark, inside), where=on_line)  # no darker than the stroke that crosses
+    rows = _ROWS[: len(side)]
+    on_line = (rows < inner) & crosses
+    np.copyto(side, np.minimum(side, inside), where=on_line)  # no darker than the stroke that crosses
     near = np.convolve(crosses, np.ones(7), "same") > 0  # strokes run on aslant
-    keep[on_line | (rows <= outer) & near & (dark > print_edge + 2 * floor)] = 1
+    keep[on_line | (rows <= inner - len(band) + 5) & near & (side > print_edge + 2 * floor)] = 1
 
 
 def _count(lines: list[_Line | None]) -> int:
