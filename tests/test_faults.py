@@ -200,6 +200,7 @@ def test_a_bad_page_is_named_and_the_others_are_graded(fault, day, school, slip)
     assert re.search(fault.reason, todo["reason"])
     assert source not in {row["source"] for row in table(day / "out/readings.csv")}
     assert f"{len(PUPILS) + 1} pages, 1 unreadable" in result.stderr
+    assert f"\n  {source} page 1: {todo['reason']}\n" in result.stderr
     assert a_teacher_understands(todo["reason"])
     with Store.open(day / "out/run.sqlite") as store:
         assert [page.problem != "" for page in store.pages()] == [False, True, False, False]
@@ -247,6 +248,7 @@ def test_all_faults_at_once(day, school, slip):
     assert result.exit_code == 4
     assert_good_pages_are_graded_as_ever(day, school)
     assert f"{len(PUPILS) + len(FAULTS)} pages, {len(FAULTS)} unreadable" in result.stderr
+    assert f"  and {len(FAULTS) - 10} more, see review.csv\n" in result.stderr
 
 
 def test_a_bad_page_inside_a_pdf_costs_only_itself(day, slip):

@@ -423,6 +423,7 @@ def test_a_file_name_cannot_steer_the_terminal():
 def test_the_summary_says_what_there_is_to_say():
     assert summary(make_batch(), unkeyed=["q9"]).splitlines() == [
         "7 pages, 1 unreadable, 1.5 s",
+        "  photo.jpg page 1: no printed marks found",
         "mean 3.90 of 5.5 points (70.9 %) over 5 sheets before review",
         "4 readings to review on 3 sheets",
         "1 sheet without a known student number",

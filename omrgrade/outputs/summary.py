@@ -13,7 +13,7 @@ from omrgrade.records import Batch, PageReading, Pupil, SheetMarks
 
 _HEADER = ("source", "page", "student_id", "status", "total", "percent", "to_review")
 _TO_THE_RIGHT = {"page", "total", "percent", "to_review"}
-_NAMED = 10  # so many absent pupils are named; all are in absent.csv
+_NAMED = 10  # so many absent pupils and unreadable pages are named; absent.csv and review.csv have all
 
 
 def marks_table(batch: Batch) -> str:
@@ -74,6 +74,7 @@ def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
         line
         for line in (
             _pages_line(batch),
+            *_unreadable_lines(batch),
             _mean_line(batch),
             _review_line(batch),
             _counted(counts["unknown_student"], "sheet", "without a known student number"),
@@ -96,6 +97,13 @@ def _pages_line(batch: Batch) -> str:
     if batch.unreadable:
         line += f", {batch.unreadable} unreadable"
     return f"{line}, {batch.seconds:.1f} s" if batch.seconds else line
+
+
+def _unreadable_lines(batch: Batch) -> list[str]:
+    """Which pages gave nothing, and why."""
+    unread = [page for page in batch.pages if page.problem]
+    more = [f"  and {len(unread) - _NAMED} more, see review.csv"] if len(unread) > _NAMED else []
+    return [f"  {page_line(page)}" for page in unread[:_NAMED]] + more
 
 
 def _mean_line(batch: Batch) -> str:
