@@ -89,6 +89,7 @@ def test_a_box_without_ink_is_blank_whatever_the_network_would_say(found, accept
 
 
 @given(probabilities(), thresholds, st.floats(0, 255), st.floats(0, 60))
+@example(one_sure(3), 0.9, 17.9, 18.0)
 def test_faint_ink_is_never_accepted(found, accept, contrast, faint):
     reading = read_box(plain_ink(contrast), found, Policy(accept=accept, faint=faint))
     assert contrast >= faint or reading.status != "read"
