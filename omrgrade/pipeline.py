@@ -19,6 +19,7 @@ from omrgrade.errors import ModelError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
 from omrgrade.images import find_pages, page_digest, read_scan
+from omrgrade.metrics import promised_threshold
 from omrgrade.normalize import WORK_SIDE, normalize
 from omrgrade.records import (
     AnswerKey,
@@ -42,17 +43,30 @@ from omrgrade.store import Store
 Grey = NDArray[np.uint8]
 
 
-def policy_for(classifier: Classifier) -> Policy:
-    """The default policy with the thresholds that the model's card brings."""
-    try:
-        return replace(Policy(), **classifier.card.thresholds)
-    except TypeError:
-        unknown = sorted(classifier.card.thresholds.keys() - {f.name for f in fields(Policy)})
+def policy_for(classifier: Classifier, *, max_error: float | None = None) -> Policy:
+    """The default policy with the thresholds that the model's card brings.
+
+    max_error: share (0-1) of the accepted digits that may be wrong. The threshold that keeps to it, with 95 %
+    confidence on paper like the card's calibration set, replaces the card's own; `ModelError` without one.
+    """
+    card = classifier.card
+    if unknown := sorted(card.thresholds.keys() - {f.name for f in fields(Policy)}):
         raise ModelError(
             "the model card has thresholds that this version does not know",
             fix="use the model that came with this version, or train again",
             received=unknown,
-        ) from None
+        )
+    policy = replace(Policy(), **card.thresholds)
+    if max_error is None:
+        return policy
+    threshold = promised_threshold(card.calibration, max_error) if card.calibration else None
+    if threshold is None:
+        raise ModelError(
+            "the model's calibration set cannot promise so few errors",
+            fix="allow more, or calibrate on more labelled boxes with: omrgrade calibrate",
+            received=max_error,
+        )
+    return replace(policy, accept=threshold)
 
 
 def read_boxes(

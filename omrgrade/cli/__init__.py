@@ -19,6 +19,7 @@ COMMANDS = {
     "template": "Check a template.",
     "simulate": "Make filled, scanned-looking pages with known truth.",
     "train": "Train the digit network (needs omrgrade[train]).",
+    "calibrate": "Learn from labelled boxes what a model's confidence is worth.",
     "evaluate": "Measure a model on MNIST or on labelled boxes.",
 }
 
