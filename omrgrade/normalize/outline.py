@@ -64,6 +64,8 @@ def find_outline(dark: Grey, floor: float, margin: int) -> Outline:
             lines = frame if corners > 0.1 else lines
             if _count(lines) in (1, 3) or 0.1 < corners < 0.5:
                 uncut = np.ones(dark.shape, np.uint8)
+        elif _count(lines) == 2:
+            uncut = np.ones(dark.shape, np.uint8)
     inside = np.ones(dark.shape, np.uint8)
     hidden: Grey | None = None
     for turn, line in enumerate(lines):

@@ -243,7 +243,7 @@ def _several(digits: Labelled, rng: Rng) -> Grey:
         top = int(np.clip(CANVAS // 2 - h // 2 + rng.normal(0, 5), 0, CANVAS - h))
         part = wide[top : top + h, left : left + w]
         np.maximum(part, ink[y : y + h, x : x + w][:, : part.shape[1]], out=part)
-        right = left + w
+        right = min(left + w, wide.shape[1])
     side = max(CANVAS, right)
     square = np.zeros((side, side), np.uint8)
     top, left = (side - CANVAS) // 2, (side - right) // 2

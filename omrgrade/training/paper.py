@@ -25,7 +25,7 @@ Random = np.random.Generator
 
 
 ALIKE = 0.86  # correlation with the digit as drawn: what the normaliser made of it is still that digit
-UNLIKE = 0.6  # below this it is wreckage that must be refused; between the two it teaches nothing
+UNLIKE = 0.5  # below this it is wreckage that must be refused; between the two it teaches nothing
 
 
 def on_paper(digits: Labelled, count: int, rng: Random) -> Labelled:
@@ -110,8 +110,8 @@ def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> 
     x, y, w, h = cv2.boundingRect(digit)
     size = rng.uniform(0.88, 1.0) if close else np.clip(rng.normal(0.68, 0.13), 0.35, 0.95)
     zoom = size * min(height / h, width / w)
-    turn, slant = rng.normal(0, 0.07), rng.normal(0, 0.12)
-    aspect = np.exp(rng.normal(0, 0.09))
+    turn, slant = rng.normal(0, 0.05), rng.normal(0, 0.08)
+    aspect = np.exp(rng.normal(0, 0.07))
     spread = np.array([[1, slant], [0, 1]]) @ np.diag([zoom * aspect, zoom / aspect])
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ spread
     reach = abs(linear) @ [w / 2, h / 2]
@@ -140,7 +140,7 @@ def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> 
 def _bend(image: Real, rng: Random) -> Real:
     """Elastic distortion (Simard et al. 2003) by a coarse random field."""
     height, width = image.shape
-    field = rng.normal(0, 0.03 * min(height, width) * rng.random(), (2, 4, 4)).astype(np.float32)
+    field = rng.normal(0, 0.02 * min(height, width) * rng.random(), (2, 4, 4)).astype(np.float32)
     grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
     dx, dy = (cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC) for part in field)
     return cv2.remap(image, grid_x + dx, grid_y + dy, cv2.INTER_LINEAR).astype(np.float32)
@@ -151,7 +151,7 @@ def _pressure(ink: Real, rng: Random) -> Real:
     height, width = ink.shape
     coarse = rng.uniform(1 - 0.45 * rng.random(), 1, (4, 4)).astype(np.float32)
     pressure = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    if rng.random() < 0.15:  # a dry pen on rough paper
+    if rng.random() < 0.08:  # a dry pen on rough paper
         grain = cv2.GaussianBlur(rng.random((height, width), np.float32), (0, 0), rng.uniform(0.6, 1.5))
         pressure = pressure * np.where(grain < np.quantile(grain, rng.uniform(0.05, 0.3)), 0.25, 1)
     return pressure.astype(np.float32)
@@ -159,7 +159,7 @@ def _pressure(ink: Real, rng: Random) -> Real:
 
 def _darkness(rng: Random) -> float:
     """Share of the paper's light that full ink takes away."""
-    return float(rng.uniform(0.10, 0.3) if rng.random() < 0.25 else rng.uniform(0.3, 0.95))
+    return float(rng.uniform(0.10, 0.3) if rng.random() < 0.2 else rng.uniform(0.3, 0.95))
 
 
 def _paper(shape: tuple[int, int], rng: Random) -> Real:
@@ -205,7 +205,7 @@ def _scan(page: Real, rng: Random) -> Grey:
     page = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, 1.6))
     kind = rng.random()
     if kind < 0.25:  # a coarse scan
-        factor = rng.uniform(0.32, 0.7)
+        factor = rng.uniform(0.36, 0.7)
         page = cv2.resize(page, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     page = page + (rng.normal(0, rng.uniform(0.3, 5), page.shape) * rng.random()).astype(np.float32)
     grey: Grey = np.clip(page, 0, 255).astype(np.uint8)
