@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from omrgrade.records import BoxReading, Ink, Policy
 
 DIGITS = "0123456789"
-GHOST = 0.99
+GHOST = 0.7
 """Confidence from which weak ink may be a digit; less is dirt or print from the back, and the box is blank.
 
 Not `Policy.accept`: whoever raises that wants to see more, and must not get blanks for doubts instead.

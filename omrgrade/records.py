@@ -309,7 +309,7 @@ class Policy:
     """The thresholds by which a reading is accepted. One policy serves all paper."""
 
     accept: float = 0.99  # a digit of this calibrated confidence or more is accepted
-    faint: float = 18.0  # grey levels over the paper: weaker ink is never accepted as a digit
+    faint: float = 11.0  # grey levels over the paper: weaker ink is never accepted as a digit
     mark_seen: float = 0.08  # darkness (0 paper .. 1 black) of the ink in a bubble; lighter is empty paper
     mark_dark: float = 0.5  # share (0-1) of the pupil's usual darkness; a lighter mark is faint: review
     mark_area: float = 0.12  # share (0-1) of a bubble's inside; a smaller mark is in doubt: review

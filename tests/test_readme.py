@@ -57,7 +57,7 @@ def test_the_marks_shown_are_those_of_the_samples(samples_graded):
     assert result.returncode == 0, result.stderr
     shown = re.search(r"<!-- marks -->\n```text\n(.*?)```\n<!-- end of marks -->", TEXT, re.S)
     if os.environ.get("UPDATE_README"):
-        README.write_text(TEXT.replace(shown[1], result.stdout), encoding="utf-8")
+        README.write_text(TEXT[: shown.start(1)] + result.stdout + TEXT[shown.end(1) :], encoding="utf-8")
     else:
         assert shown[1] == result.stdout
 

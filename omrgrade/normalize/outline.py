@@ -68,18 +68,20 @@ def find_outline(dark: Grey, floor: float, margin: int) -> Outline:
             uncut = np.ones(dark.shape, np.uint8)
     inside = np.ones(dark.shape, np.uint8)
     hidden: Grey | None = None
+    reach = [0 if line is None else int(max(line.left, line.right)) + 2 for line in lines]
     for turn, line in enumerate(lines):
         if line is not None:
             keep, side = _turned(inside, turn), _turned(dark, turn)
+            ends = reach[turn - 1], keep.shape[1] - reach[(turn + 1) % 4]
             inner = np.ceil(_ramp(line.left, line.right, keep.shape[1])).astype(np.intp)
             band = _straightened(side, inner, int(line.thickness) + 4, 4) if alone else None
             beyond = _ROWS[: len(keep)] < inner
             keep[beyond] = 0
-            if band is not None and (columns := _ink_under(band, floor)) is not None:
+            if band is not None and (columns := _ink_under(band, floor, ends)) is not None:
                 hidden = np.zeros(dark.shape, np.uint8) if hidden is None else hidden
                 _turned(hidden, turn)[beyond & columns] = 1
             if band is not None and margin:
-                _let_through(side, keep, band, inner, floor)
+                _let_through(side, keep, band, inner, floor, ends)
     restored = None if hidden is None else inside | hidden
     return Outline(inside=inside, uncut=uncut, restored=restored, lines=_count(lines))
 
@@ -97,16 +99,18 @@ def _straightened(dark: Grey, inner: NDArray[np.intp], above: int, below: int) -
     return dark[np.minimum(np.maximum(rows, 0), height - 1), _COLUMNS[:width]]
 
 
-def _ink_under(band: Grey, floor: float) -> NDArray[np.bool_] | None:
+def _ink_under(band: Grey, floor: float, ends: tuple[int, int]) -> NDArray[np.bool_] | None:
     """Columns (w,) where a stroke seems to run along a line and under it; None without any.
 
     There the line is darker or wider than elsewhere, and nothing shows inside of it: the bar of a 7 on the
     outline would be cut off with it, and leave a 1. band: (n, w), rows along the line, the last 4 inside.
+    ends: the columns between which it runs free of the lines at its ends.
     """
     width = band.shape[1]
     mass = band[:-3].sum(axis=0, dtype=np.int32)
     usual = int(np.sort(mass)[width // 2])
     hides = mass > max(1.35 * usual, usual + 3 * floor)
+    hides[: ends[0]] = hides[ends[1] :] = False
     if np.count_nonzero(hides) < ALONG * width:
         return None
     hides &= band[-2:].max(axis=0) <= 1.5 * floor
@@ -119,15 +123,18 @@ def _ink_under(band: Grey, floor: float) -> NDArray[np.bool_] | None:
     return np.convolve(hides, np.ones(5), "same") > 0  # up to where it comes out from under the line
 
 
-def _let_through(side: Grey, keep: Grey, band: Grey, inner: NDArray[np.intp], floor: float) -> None:
+def _let_through(
+    side: Grey, keep: Grey, band: Grey, inner: NDArray[np.intp], floor: float, ends: tuple[int, int]
+) -> None:
     """Keep what a stroke has left outside of the box: ink on both sides of the line, seen with it on top.
 
     side, keep: (h, w), changed in place; band: (n, w), rows along the line, the last 4 inside of it and the
-    second beyond its blur; inner: (w,) first row inside.
+    second beyond its blur; inner: (w,) first row inside; ends: as in `_ink_under`.
     """
     inside, outside = band[-4], band[1]
     print_edge = int(np.sort(outside)[len(outside) // 2])  # the line's own blur may reach that far out
     crosses = (inside > 2 * floor) & (outside > print_edge + 2 * floor) & (inner > len(band) - 5)
+    crosses[: ends[0]] = crosses[ends[1] :] = False
     if not crosses.any():
         return
     rows = _ROWS[: len(side)]
