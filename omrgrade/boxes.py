@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from omrgrade.records import BoxReading, Ink, Policy
 
 DIGITS = "0123456789"
-GHOST = 0.7
-"""Confidence from which weak ink may be a digit; less is dirt or print from the back, and the box is blank.
+GHOST = 18.0, 0.7
+"""Ink of fewer grey levels over the paper may be dirt, an erased digit or print from the back. It is, and the
+box is blank, if it is a digit with less than this confidence.
 
 Not `Policy.accept`: whoever raises that wants to see more, and must not get blanks for doubts instead.
 """
-
 
 UNCUT_TRUST = 10.0
 """How much more a digit seen with the line left in counts: print across a digit seldom makes another digit,
@@ -53,7 +53,8 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
     best, second = np.argsort(digits)[:-3:-1]
     confidence = float(np.clip(digits[best], 0, 1))
     not_digit = float(max(0.0, 1 - digits.sum()))
-    if (ink.empty or ink.contrast < policy.faint) and confidence < GHOST:
+    contrast, alike = GHOST
+    if (ink.empty or ink.contrast < contrast) and confidence < alike:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     reason = ""
     if ink.empty:

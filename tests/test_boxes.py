@@ -126,11 +126,6 @@ def test_a_blank_is_surer_the_cleaner_its_paper(one, two, noise):
 
 
 @given(probabilities(classes=[11]), probabilities(classes=[11]))
-def test_the_order_of_the_views_does_not_matter(one, two):
-    assert either_view(one, two) == pytest.approx(either_view(two, one), abs=1e-6)
-
-
-@given(probabilities(classes=[11]), probabilities(classes=[11]))
 def test_merged_views_are_probabilities_between_the_two(one, two):
     merged = either_view(one, two)
     assert merged.dtype == np.float32 and merged.sum() == pytest.approx(1, abs=1e-5)
@@ -143,14 +138,14 @@ def test_two_equal_views_are_that_view(found):
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.floats(0.99, 1), st.floats(0.99, 1))
-def test_two_contradicting_sure_views_end_in_review(one, two, sure, also_sure):
+def test_of_two_sure_views_the_uncut_one_prevails_but_is_not_sure_any_more(one, two, sure, also_sure):
     merged = either_view(one_sure(one, sure), one_sure(two, also_sure))
     ink = Ink(image=STROKE, uncut=STROKE, contrast=120, noise=1, lines=1)
-    for accept in (0.6, 0.99):
-        reading = read_box(ink, merged, Policy(accept=accept))
-        assert reading.status == ("read" if one == two and reading.confidence >= accept else "review")
-        if one != two:
-            assert {reading.value, reading.runner_up} == {DIGITS[one], DIGITS[two]}
+    reading = read_box(ink, merged, Policy(accept=0.95))
+    assert reading.value == DIGITS[two]
+    assert reading.status == ("read" if one == two else "review")
+    if one != two:
+        assert reading.runner_up == DIGITS[one]
 
 
 @given(st.integers(0, 9), st.floats(0.995, 1))

@@ -86,11 +86,11 @@ def normalize(crop: Crop) -> Ink:
 
 
 def _working_copy(pixels: Grey) -> tuple[Grey, float]:
-    """The crop with its smaller side at WORK_SIDE px, and the scale that was used."""
-    scale = WORK_SIDE / min(pixels.shape)
+    """The crop with its smaller side at WORK_SIDE px (less if it is a mere strip), and the scale used."""
+    scale = min(WORK_SIDE / min(pixels.shape), 8 * WORK_SIDE / max(pixels.shape))
     if scale == 1:
         return pixels, scale
-    size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return cv2.resize(pixels, size, interpolation=way), scale
 
@@ -178,7 +178,7 @@ def _components(labels: NDArray[np.int32], stats: NDArray[np.int32], inside: Gre
     touches = np.bincount(labels[rim == 0], minlength=len(area))
     if touches[1:].any():
         depth = round(0.18 * min(height, width))
-        core = cv2.erode(inside, np.ones((2 * depth - 7,) * 2, np.uint8))
+        core = cv2.erode(inside, np.ones((max(1, 2 * depth - 7),) * 2, np.uint8))
         core[:depth] = core[-depth:] = 0
         core[:, :depth] = core[:, -depth:] = 0
         deep = np.bincount(labels[core > 0], minlength=len(area))

@@ -51,21 +51,23 @@ def find_outline(dark: Grey, floor: float, margin: int) -> Outline:
     uncut: Grey | None = None
     alone = True  # nothing but paper round the outline
     if margin:
-        lines = _find_lines(dark, floor, depth=margin + SLACK, inset=margin + 2)
+        lines = _find_lines(dark, floor, depth=margin + SLACK, inset=margin + 2, rules=1)
         unseen = _Line(left=margin + 2, right=margin + 2, thickness=2)  # where the template says it is
         lines = [line or unseen for line in lines]
     else:
         depth = round(RIM * min(dark.shape))
-        lines = _find_lines(dark, floor, depth, inset=0)  # a grid's lines run through to the crop's edges
+        lines = _find_lines(dark, floor, depth, inset=0, rules=3)  # a grid's run through to the edges
         alone = _count(lines) < 2
         if alone:
-            frame = _find_lines(dark, floor, depth, inset=depth)
+            frame = _find_lines(dark, floor, depth, inset=depth, rules=1)
             corners = _inked_corners(dark > floor, frame)
             lines = frame if corners > 0.1 else lines
             if _count(lines) in (1, 3) or 0.1 < corners < 0.5:
                 uncut = np.ones(dark.shape, np.uint8)
         elif _count(lines) == 2:
             uncut = np.ones(dark.shape, np.uint8)
+    if alone:
+        lines = _equally_thick(lines)
     inside = np.ones(dark.shape, np.uint8)
     hidden: Grey | None = None
     reach = [0 if line is None else int(max(line.left, line.right)) + 2 for line in lines]
@@ -84,6 +86,21 @@ def find_outline(dark: Grey, floor: float, margin: int) -> Outline:
                 _let_through(side, keep, band, inner, floor, ends)
     restored = None if hidden is None else inside | hidden
     return Outline(inside=inside, uncut=uncut, restored=restored, lines=_count(lines))
+
+
+def _equally_thick(lines: list[_Line | None]) -> list[_Line | None]:
+    """A box is printed with one pen: a side that is thicker has a stroke drawn along it, which is to stay."""
+    usual = float(np.median([line.thickness for line in lines if line is not None] or [0]))
+    return [
+        line
+        if line is None or line.thickness < usual + 1.5
+        else _Line(
+            left=line.left - (line.thickness - usual),
+            right=line.right - (line.thickness - usual),
+            thickness=usual,
+        )
+        for line in lines
+    ]
 
 
 def _straightened(dark: Grey, inner: NDArray[np.intp], above: int, below: int) -> Grey:
@@ -148,21 +165,22 @@ def _count(lines: list[_Line | None]) -> int:
     return sum(line is not None for line in lines)
 
 
-def _find_lines(dark: Grey, floor: float, depth: int, inset: int) -> list[_Line | None]:
+def _find_lines(dark: Grey, floor: float, depth: int, inset: int, rules: int) -> list[_Line | None]:
     """The printed line within `depth` px of each side: top, right, bottom, left; None where there is none.
 
-    inset: px at both ends of a side that are not looked at.
+    inset: px at both ends of a side that are not looked at. rules: how many lines a side may have: a grid's
+    thick rule, its shadow and a neighbour's rule; for a box one, a second would be the bar of a 7.
     """
     lines: list[_Line | None] = [None] * 4
     reach = [inset] * 4  # what the sides cut off each other, px
     for turn in (0, 1, 2, 3, 0, 1, 2, 3):  # a side may show its line only once its neighbours' are gone
-        if lines[turn] is not None:
+        if lines[turn] is not None or not depth:
             continue
         side = _turned(dark, turn)
         width = side.shape[1]
         # rot90 turns counter-clockwise: the last side's cut is at the left, the next one's at the right
         left, right = reach[turn - 1], width - reach[(turn + 1) % 4]
-        found = _line_edge(side[:depth, left:right], floor)
+        found = _line_edge(side[:depth, left:right], floor, rules)
         if found is not None:
             slope = (found.right - found.left) / (right - left - 1)
             lines[turn] = _Line(
@@ -193,15 +211,15 @@ def _inked_corners(ink: NDArray[np.bool_], lines: list[_Line | None]) -> float:
     return worst
 
 
-def _line_edge(band: Grey, floor: float) -> _Line | None:
+def _line_edge(band: Grey, floor: float, rules: int) -> _Line | None:
     """First row below the printed line(s) in a band, at its left and right end; None without a line."""
     depth, width = band.shape
     found: _Line | None = None
-    for _ in range(3):  # a thick rule, its shadow and a neighbour's rule
+    for _ in range(rules):
         strength = float(cv2.reduce(band, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).max())
         if strength < 0.5 * floor:
             break
-        ends = _fit_line(band > max(floor, 0.5 * strength))
+        ends = _fit_line(band > max(floor, 0.5 * strength), box=rules == 1)
         if ends is None:
             break
         found = ends
@@ -209,8 +227,12 @@ def _line_edge(band: Grey, floor: float) -> _Line | None:
     return found
 
 
-def _fit_line(live: NDArray[np.bool_]) -> _Line | None:
-    """Lower edge, at the left and right end, of the line that runs through a band's ink (depth, w)."""
+def _fit_line(live: NDArray[np.bool_], *, box: bool) -> _Line | None:
+    """The line that runs through a band's ink (depth, w).
+
+    A box has paper outside, so that its line's upper edge is sure, and its thickness is that of its thinner
+    parts: the rest has a stroke along it. A grid's line is fitted by its lower edge, whatever lies outside.
+    """
     depth, width = live.shape
     seen = np.asarray(live.any(axis=0))
     corner = width // 10
@@ -224,18 +246,22 @@ def _fit_line(live: NDArray[np.bool_]) -> _Line | None:
     after[-1] = True
     end = np.asarray(after.argmax(axis=0))
     third = width // 3
-    left, right = _median(end[:third][seen[:third]]), _median(end[-third:][seen[-third:]])
+    edge = first if box else end
+    left, right = _median(edge[:third][seen[:third]]), _median(edge[-third:][seen[-third:]])
     fit = (left + right) / 2 + (right - left) * 1.5 * _ramp(-0.5, 0.5, width)
-    good = seen & (abs(end - fit) <= 1.6)
-    thickness = _median((end - first)[good])
+    good = seen & (abs(edge - fit) <= 1.6)
+    thickness = _median((end - first)[good], 0.3 if box else 0.5)
+    if box:
+        fit = fit + thickness + 1  # a thin line's blur reaches a pixel further than half its darkness
     if np.count_nonzero(good) < 0.6 * width or max(fit[0], fit[-1]) > depth or thickness > 0.7 * depth:
         return None
     return _Line(left=float(fit[0]) + 1, right=float(fit[-1]) + 1, thickness=thickness)
 
 
-def _median(values: NDArray[np.intp]) -> float:
+def _median(values: NDArray[np.intp], share: float = 0.5) -> float:
+    """The value that `share` (0-1) of the values lie below; 0 without values."""
     ordered = np.sort(values)
-    return float(ordered[len(ordered) // 2]) if len(ordered) else 0.0
+    return float(ordered[int(len(ordered) * share)]) if len(ordered) else 0.0
 
 
 def _turned(image: NDArray[Any], turn: int) -> NDArray[Any]:
