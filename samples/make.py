@@ -4,6 +4,7 @@ A class of sixteen pupils on the sheet `mixed-letter`: seven scans, three photos
 four scans. One more pupil is on the roster and was absent.
 """
 
+import csv
 import sys
 import time
 from dataclasses import replace
@@ -12,6 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from omrgrade.grading import score_field
+from omrgrade.key import load_key
+from omrgrade.records import FieldReading, Template
 from omrgrade.simulate import save_capture, simulate_page
 from omrgrade.simulate.files import write_key, write_roster, write_truth
 from omrgrade.simulate.pupils import fill_in, make_habits, make_key, make_roster
@@ -46,6 +50,29 @@ def make(directory: Path) -> None:
     write_key(directory / "key.csv", key)
     write_roster(directory / "roster.csv", roster)
     write_truth(directory / "truth.csv", truths)
+    write_marks(directory, template)
+
+
+def write_marks(directory: Path, template: Template) -> None:
+    """Write the marks that a reader without fault gives: expected_marks.csv, from truth.csv and key.csv."""
+    key = {item.item: item for item in load_key(directory / "key.csv", template).items}
+    sheets: dict[tuple[str, str], dict[str, str]] = {}
+    with (directory / "truth.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            sheets.setdefault((row["source"], row["page"]), {})[row["field"]] = row["value"]
+    with (directory / "expected_marks.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("source", "page", "student_id", "total", "max"))
+        for (source, page), values in sheets.items():
+            total = sum(score_field(as_read(template, item, values[item]), key[item]).points for item in key)
+            number = values[template.identifiers[0].id]
+            writer.writerow((source, page, number, f"{total:g}", f"{sum(k.points for k in key.values()):g}"))
+
+
+def as_read(template: Template, field_id: str, value: str) -> FieldReading:
+    """The reading of a field that says `value` beyond doubt."""
+    kind, status = template.field(field_id).kind, "read" if value else "blank"
+    return FieldReading(field=field_id, kind=kind, value=value, confidence=1.0, status=status)
 
 
 def smaller(capture: Capture) -> Capture:
