@@ -81,6 +81,8 @@ def command(
     Exit codes: 0 done, 3 nothing could be graded, 4 some pages unreadable, 5 readings await review (only
     with --fail-on-review), 130 stopped by Ctrl-C (what was read is kept and marked).
     """
+    if accept is not None and max_error is not None:
+        raise click.UsageError("--accept and --max-error both set the threshold: give one of them")
     from omrgrade.classify import load_classifier
     from omrgrade.images import find_pages
     from omrgrade.key import load_key, unkeyed_items
@@ -96,8 +98,6 @@ def command(
     key = load_key(key_path, template) if key_path else None
     roster = load_roster(roster_path) if roster_path else None
     classifier = load_classifier(model)
-    if accept is not None and max_error is not None:
-        raise click.UsageError("--accept and --max-error both set the threshold: give one of them")
     policy = policy_for(classifier, max_error=max_error)
     if accept is not None:
         policy = replace(policy, accept=accept)
@@ -134,6 +134,8 @@ def command(
             click.echo(marks_table(batch))
             click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
             click.echo(f"Results: {output}", err=True)
+            if batch.to_review:
+                click.echo(f"Look first at: {output / 'review.csv'}", err=True)
         if not no_overlays:  # last, and on their own: a full disk or Ctrl-C then leaves the tables
             write(formats=["overlays"])
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
