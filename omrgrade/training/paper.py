@@ -25,6 +25,7 @@ Random = np.random.Generator
 
 
 ALIKE = 0.86  # correlation with the digit as drawn: what the normaliser made of it is still that digit
+WRECKAGE = 0.25  # share of it that is taught: what is left of a 4 may be as good a 1 as any
 UNLIKE = 0.5  # below this it is wreckage that must be refused; between the two it teaches nothing
 
 
@@ -48,7 +49,7 @@ def _views(digit: Grey, label: int, rng: Random) -> list[tuple[Grey, int]]:
     alike = _likeness(ink.image, box.truth)
     if alike > ALIKE:
         views.append((ink.image, label))
-    elif alike < UNLIKE:
+    elif alike < UNLIKE and rng.random() < WRECKAGE:
         views.append((ink.image, NOT_DIGIT))
     if ink.uncut is not None and ink.uncut.any():
         # with the outline's line left in it is no digit, unless that line was its own

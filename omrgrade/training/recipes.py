@@ -12,11 +12,11 @@ RECIPES: dict[str, Recipe] = {
     "seed": (Share(name="plain", draw=plain, weight=1.0),),
     "paper": (
         Share(name="plain", draw=plain, weight=0.7),
-        Share(name="augmented", draw=augmented, weight=0.7),
+        Share(name="augmented", draw=augmented, weight=0.5),
         Share(name="on_paper", draw=on_paper, weight=0.5, refresh=2),
-        Share(name="styles", draw=styles, weight=0.08),
-        Share(name="not_digits", draw=not_digits, weight=0.25),
-        Share(name="boxed_not_digits", draw=boxed_not_digits, weight=0.12, refresh=3),
+        Share(name="styles", draw=styles, weight=0.1),
+        Share(name="not_digits", draw=not_digits, weight=0.2),
+        Share(name="boxed_not_digits", draw=boxed_not_digits, weight=0.1, refresh=3),
     ),
 }
 """Training images per epoch, by network."""
