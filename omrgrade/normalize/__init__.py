@@ -69,10 +69,11 @@ def normalize(crop: Crop) -> Ink:
     margin = min(round(crop.margin * scale), WORK_SIDE // 4)
     outline = find_outline(dark, max(5.0, 3 * noise), margin)
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
-    image, contrast, through = _ink_image(dark, outline.inside, floor)
+    known = margin > 0
+    image, contrast, through = _ink_image(dark, outline.inside, floor, known)
 
     def view(mask: Grey | None) -> Grey | None:
-        return None if mask is None else _ink_image(dark, mask, floor)[0]
+        return None if mask is None else _ink_image(dark, mask, floor, known)[0]
 
     return Ink(
         image=image,
@@ -81,7 +82,7 @@ def normalize(crop: Crop) -> Ink:
         contrast=contrast,
         noise=noise,
         lines=outline.lines,
-        through=through and margin > 0,
+        through=through and known,
     )
 
 
@@ -128,14 +129,17 @@ def _noise(dark: Grey) -> float:
     return _quantile(np.ascontiguousarray(dark[::2, ::2]), 0.4) / 1.5 + 0.5
 
 
-def _ink_image(dark: Grey, inside: Grey, floor: float) -> tuple[Grey, float, bool]:
-    """The 28x28 image of the ink inside the outline, its contrast in grey levels, whether it runs through."""
+def _ink_image(dark: Grey, inside: Grey, floor: float, known: bool) -> tuple[Grey, float, bool]:
+    """The 28x28 image of the ink inside the outline, its contrast in grey levels, whether it runs through.
+
+    known: the outline's place was known, so that no more than scraps of it can be left.
+    """
     dark = dark * inside
     peak = _quantile(dark, 0.995)
     low = max(floor, 0.28 * peak)
     mask = cv2.compare(dark, low, cv2.CMP_GT)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    keep = _components(labels, stats, inside) if count > 1 else np.zeros(1, bool)
+    keep = _components(labels, stats, inside, known) if count > 1 else np.zeros(1, bool)
     if not keep.any():
         return np.zeros((28, 28), np.uint8), peak, False
     near = mask if keep[1:].all() else keep.astype(np.uint8)[labels]
@@ -166,7 +170,9 @@ def _thicken(ink: Grey, mask: Grey) -> Grey:
     return cv2.dilate(ink, _DISCS[min(grow, len(_DISCS)) - 1])
 
 
-def _components(labels: NDArray[np.int32], stats: NDArray[np.int32], inside: Grey) -> NDArray[np.bool_]:
+def _components(
+    labels: NDArray[np.int32], stats: NDArray[np.int32], inside: Grey, known: bool
+) -> NDArray[np.bool_]:
     """Which connected components are writing: not specks, not remains of the outline."""
     area = stats[:, cv2.CC_STAT_AREA].copy()
     area[0] = 0
@@ -176,13 +182,13 @@ def _components(labels: NDArray[np.int32], stats: NDArray[np.int32], inside: Gre
     # Remains of the outline lie at the edge of what was kept, and nowhere else.
     rim = cv2.erode(inside, _EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     touches = np.bincount(labels[rim == 0], minlength=len(area))
-    if touches[1:].any():
+    keep &= touches <= 0.6 * area  # not a mere scrap of the edge
+    if touches[1:].any() and not known:
         depth = round(0.18 * min(height, width))
         core = cv2.erode(inside, np.ones((max(1, 2 * depth - 7),) * 2, np.uint8))
         core[:depth] = core[-depth:] = 0
         core[:, :depth] = core[:, -depth:] = 0
         deep = np.bincount(labels[core > 0], minlength=len(area))
         span = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
-        keep &= touches <= 0.6 * area  # not a mere scrap of the edge
         keep &= (touches == 0) | (deep >= 0.08 * area) | (span <= 0.3 * min(height, width))
     return keep & (biggest >= 12)
