@@ -25,6 +25,7 @@ _STROKE = np.ones((17, 17), np.uint8)  # px at WORK_SIDE: wider than a stroke
 _BLOT = np.ones((33, 33), np.uint8)  # wider than the filled loop of an 8
 PEN = 0.10  # stroke width over the ink's larger side; MNIST's median is 0.12
 _DISCS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1)) for r in (1, 2, 3)]
+SCRAP = 60  # px: what is left of an outline whose place was known is smaller
 _NEAR = np.ones((3, 3), np.uint8)
 _EDGE = np.ones((5, 5), np.uint8)
 MIN_CONTRAST = 8.0  # grey levels: fainter than this is paper
@@ -182,7 +183,8 @@ def _components(
     # Remains of the outline lie at the edge of what was kept, and nowhere else.
     rim = cv2.erode(inside, _EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     touches = np.bincount(labels[rim == 0], minlength=len(area))
-    keep &= touches <= 0.6 * area  # not a mere scrap of the edge
+    scrap = touches > 0.6 * area  # nothing but a piece of the edge; a 7 may run along two of them
+    keep &= ~(scrap & (area < SCRAP)) if known else ~scrap
     if touches[1:].any() and not known:
         depth = round(0.18 * min(height, width))
         core = cv2.erode(inside, np.ones((max(1, 2 * depth - 7),) * 2, np.uint8))
