@@ -1,11 +1,18 @@
 """What many tests share: simulated pages with known truth, each made once."""
 
 import functools
+import os
 
 import pytest
+from hypothesis import settings
 
 from omrgrade.simulate import simulate_page
 from omrgrade.template import load_template
+
+# CI tries the same examples each time, so that it says something about the change; elsewhere they vary.
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

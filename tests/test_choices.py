@@ -140,8 +140,11 @@ def test_a_one_bit_copy_reads_like_its_original(threshold):
     seed=st.integers(0, 99),
 )
 @settings(max_examples=40, deadline=None)
-def test_light_noise_and_place_change_nothing(paper, right, down, moved, seed):
-    """Shadows that fall off by a quarter across a bubble, and a page 0.5 mm off its place each way."""
+def test_light_noise_and_place_hide_no_mark(paper, right, down, moved, seed):
+    """Shadows that fall off by a quarter across a bubble, and a page 0.5 mm off its place each way.
+
+    Where both are at their worst an empty bubble may be doubted ("B?E"), but not taken for a mark.
+    """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[-0.5 : 0.5 : SIZE * 1j, -0.5 : 0.5 : SIZE * 1j]
     light = 0.88 * (1 + right * x + down * y)
@@ -153,7 +156,10 @@ def test_light_noise_and_place_change_nothing(paper, right, down, moved, seed):
         ]
         lit = [Crop(pixels=(c.pixels * light).astype(np.uint8), margin=MARGIN) for c in crops]
         questions.append((lit, LABELS))
-    assert [said(boxes) for boxes in read(*questions)] == ["B", "D", "A"]
+    found = [said(boxes) for boxes in read(*questions)]
+    assert [text.split("?")[0] for text in found] == ["B", "D", "A"]
+    if max(abs(right), abs(down)) <= 0.15 and max(map(abs, moved)) <= 2:
+        assert found == ["B", "D", "A"]
 
 
 def test_the_more_ink_the_surer():

@@ -313,8 +313,8 @@ def test_the_samples_are_what_their_script_makes(tmp_path):
     samples = bundled("samples")
     runpy.run_path(str(samples / "make.py"))["make"](tmp_path)
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(made) == 16 and sum(path.parent.name == "scans" for path in made) == 13
-    for name in ("key.csv", "roster.csv", "truth.csv"):
+    assert len(made) == 17 and sum(path.parent.name == "scans" for path in made) == 13
+    for name in ("key.csv", "roster.csv", "truth.csv", "expected_marks.csv"):
         assert (tmp_path / name).read_bytes() == (samples / name).read_bytes()
     # Pixels may differ in a hair between versions of the image libraries; names and sizes may not.
     for name in made:
