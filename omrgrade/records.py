@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Status = Literal["read", "blank", "review"]
-Role = Literal["identifier", "item"]
+Role = Literal["identifier", "item", "info"]
+"""Says whose sheet it is; earns points; or is read and listed, no more."""
 Outcome = Literal["correct", "incorrect", "omitted", "unresolved"]
+Settled = Literal["", "confirmed", "corrected", "illegible"]
+Action = Literal["set", "blank", "illegible", "doubt", "aside", "reread", "undo"]
 Matrix = tuple[tuple[float, float, float], ...]
 """A 3x3 projective matrix, row by row."""
 
@@ -69,20 +72,34 @@ class Field:
     kind: str  # a key of fields.KINDS: "digits", "choice", "grid"
     role: Role
     boxes: tuple[Rect, ...]  # "grid": column after column, each with all options top to bottom
-    options: tuple[str, ...] = ()  # bubble labels; empty for "digits"
+    options: tuple[str, ...] = ()  # bubble labels; empty for "digits" and for a grid with `columns`
+    columns: tuple[tuple[str, ...], ...] = ()  # "grid": each column's own labels, where they differ
     label: str = ""  # printed beside the field
     multiple: bool = False  # "choice": several marks are an answer, not a doubt
     same_as: str = ""  # id of the field that carries the same value; a difference is a review
+    empty: Literal["none", "ends", "any"] = "none"  # "grid": columns that may stay without a mark
+    square: bool = False  # bubbles: printed as rectangles, not as ellipses
+    struck_out: Literal["review", "cancels"] = "review"  # a bubble filled and then crossed out
+
+    @property
+    def bubble_columns(self) -> tuple[tuple[str, ...], ...]:
+        """The labels of each row or column of bubbles of which one is marked, in the order of `boxes`."""
+        if self.columns or not self.options:
+            return self.columns
+        return (self.options,) * (len(self.boxes) // len(self.options))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fiducials:
-    """Four square ArUco markers, one near each corner of the page."""
+    """How the page is found in a scan, and what is printed on it for that."""
 
-    method: str  # a key of registration.METHODS: "aruco"
-    dictionary: str  # e.g. "4x4_50"
-    ids: tuple[int, ...]  # top-left, top-right, bottom-right, bottom-left
-    boxes: tuple[Rect, ...]  # the black squares, mm, in the order of `ids`
+    method: str  # a key of registration.METHODS
+    dictionary: str = ""  # "aruco": e.g. "4x4_50"
+    ids: tuple[int, ...] = ()  # "aruco": top-left, top-right, bottom-right, bottom-left
+    boxes: tuple[Rect, ...] = ()  # markers, top-left first, clockwise; "timing": the marks, track by track; mm
+    marker: str = ""  # "corners": "square", "circle", "cross" or "picture"
+    picture: bytes = b""  # PNG, grey: one marker ("corners"), or the blank form, which fills it ("reference")
+    tracks: tuple[int, ...] = ()  # "timing": how many of `boxes` each track has
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,6 +232,37 @@ class Ink:
         return not self.image.any()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Span:
+    """Neighbouring pieces of a number's ink that may be one digit together."""
+
+    start: int  # its first piece
+    stop: int  # the piece after its last
+    image: NDArray[np.uint8]  # (28, 28), ink 255 on 0
+    joints: int  # neighbours in it that do not touch
+    gap: float  # widest paper between these, in parts of the writing's height; below 0 they overlap
+    cut: bool  # its left end is a cut through ink
+    height: float  # in parts of the height of the number's tallest component
+    width: float  # likewise
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class NumberInk:
+    """The ink of one wide box, cut at every place where a digit may end."""
+
+    spans: tuple[Span, ...]  # by start, then stop; none when there is no ink, or too much of it
+    pieces: int
+    contrast: float  # grey levels between paper and the darkest ink
+    noise: float  # grey levels, standard deviation of the paper
+    lines: int  # sides on which a printed line was found and removed, 0-4
+    through: bool = False  # a piece of it comes in from outside and leaves on the other side
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing stands out from the paper."""
+        return not self.pieces
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoxReading:
     """What one box says."""
@@ -244,6 +292,7 @@ class FieldReading:
     reason: str = ""
     runner_up: str = ""
     boxes: tuple[BoxReading, ...] = ()
+    settled: Settled = ""  # by a person; "" as the machine read it
 
     def __post_init__(self) -> None:
         _in_unit_interval("confidence", self.confidence)
@@ -261,10 +310,32 @@ class PageReading:
     fields: tuple[FieldReading, ...] = ()
     problem: str = ""  # why the page could not be read; "" when it was
     digest: str = ""  # sha256 of the page's pixels
-    preview: bytes = b""  # JPEG of the upright page at PREVIEW_PX_PER_MM, for overlays
+    preview: bytes = b""  # JPEG of the upright page at PREVIEW_PX_PER_MM, for overlays; a page with a
+    # problem has what was scanned instead, reduced, so that its corners can be marked by hand
+    crops: tuple[tuple[str, bytes], ...] = ()  # (field id, JPEG) of doubtful fields, see cropping.field_crop
+    aside: bool = False  # a person has set it aside: it does not count
+    template: str = ""  # name of the template it was read with, if not the run's
 
 
 PREVIEW_PX_PER_MM = 4.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """One decision of a person, as it stands in a run's log. Nothing is ever taken out of the log."""
+
+    id: int  # counts up; the last one about a field is the field's version
+    time: str  # ISO 8601 with offset
+    who: str
+    source: str
+    page: int
+    digest: str  # of the page's pixels then: it holds for these only
+    field: str  # "" when it is about the whole page
+    box: int  # 1-based; 0 when it is about the whole field
+    action: Action
+    value: str  # what is written there, for "set"; of "aside" and "reread" how, in words
+    old: str  # what stood there before
+    undoes: int = 0  # id of the decision that this one takes back
 
 
 # ---------------------------------------------------------------- marks

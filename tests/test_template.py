@@ -125,7 +125,7 @@ MISTAKES = {
     "page name": ("page: A4", "page: A44", 4, "one of A4, Letter"),
     "page size": ("page: A4", "page: [210]", 4, "two numbers"),
     "page too small": ("page: A4", "page: [10, 10]", 4, "between 70 and 1000"),
-    "method": ("aruco", "corners", 5, "one of aruco"),
+    "method": ("aruco", "guess", 5, "one of aruco, corners, page, reference, timing"),
     "dictionary": ("4x4_50", "4x4_51", 5, "'dictionary'"),
     "five ids": ("[12, 13, 14, 15]", "[12, 13, 14, 15, 16]", 5, "four different"),
     "same ids": ("[12, 13, 14, 15]", "[12, 13, 14, 14]", 5, "four different"),

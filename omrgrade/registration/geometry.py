@@ -26,11 +26,11 @@ class Landmarks:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Located:
-    """What a registration method finds."""
+    """Where a registration method thinks that the page is."""
 
     page_to_scan: Array  # (3, 3) maps page mm -> scan px (pixel centres at whole numbers)
-    squares: tuple[Rect, ...]  # solid squares that were seen, mm: the fit keeps to them beside the boxes
     contrast: float  # grey levels between paper and print
+    squares: tuple[Rect, ...] = ()  # solid squares that were seen, mm: the fit keeps to them beside the boxes
 
 
 def project(matrix: Array, points: Array) -> Array:

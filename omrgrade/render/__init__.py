@@ -10,7 +10,8 @@ import pypdfium2
 from numpy.typing import NDArray
 
 from omrgrade.errors import OutputError, TemplateError
-from omrgrade.records import Fiducials, Field, Rect, Template
+from omrgrade.records import Field, Rect, Template
+from omrgrade.render.fiducials import draw_fiducials
 from omrgrade.render.header import draw_header
 from omrgrade.render.paper import Paper, Text
 
@@ -19,6 +20,7 @@ __all__ = ["pdf_bytes", "render_layout", "render_page", "render_pdf"]
 _LAYOUT_PX_PER_MM = 6.0
 _CLEAR_OF_DIGITS = 1.2  # mm between print and a digit box: what is read round a box must be white
 _CLEAR_OF_BUBBLES = 0.6
+_HEAD = 13.5  # mm from the page's edge to the middle of the title, and of the footer, without markers
 _LETTER_ROOM = 4.0  # mm needed above a bubble to print its letter
 _COLOURS = {"digits": (200, 110, 0), "choice": (0, 130, 0), "grid": (170, 0, 170)}  # BGR
 
@@ -40,7 +42,11 @@ def render_pdf(template: Template, path: str | Path) -> None:
 def pdf_bytes(template: Template) -> bytes:
     """The sheet as PDF; `TemplateError` when print would not fit or would touch a box."""
     paper = Paper(template.page_width, template.page_height, template.title)
-    _draw_fiducials(paper, template.fiducials)
+    if template.fiducials.method == "reference":  # the form exists: what is printed is all on it
+        whole = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
+        paper.picture(template.fiducials.picture, whole)
+        return paper.finish()
+    draw_fiducials(paper, template.fiducials)
     for text in (_title(template), _footer(template)):
         paper.text(text)
     draw_header(paper, template)
@@ -97,29 +103,12 @@ def _corners(area: Rect) -> tuple[tuple[int, int], tuple[int, int]]:
 # ---------------------------------------------------------------- print
 
 
-def _draw_fiducials(paper: Paper, fiducials: Fiducials) -> None:
-    name = f"DICT_{fiducials.dictionary.upper()}"
-    dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
-    cells = int(fiducials.dictionary[0]) + 2  # with the black rim
-    for marker, area in zip(fiducials.ids, fiducials.boxes, strict=True):
-        pattern = cv2.aruco.generateImageMarker(dictionary, marker, cells)
-        side = area.width / cells
-        paper.solid([area], grey=0.0)
-        paper.solid(
-            (
-                Rect(x=area.x + column * side, y=area.y + row * side, width=side, height=side)
-                for row, column in np.argwhere(pattern == 255).tolist()
-            ),
-            grey=1.0,
-        )
-
-
 def _title(template: Template) -> Text:
-    left, right = template.fiducials.boxes[0], template.fiducials.boxes[1]
-    room = right.x - left.right - 8
+    left, right, middle = _head_room(template)
+    room = right - left - 8
     for size in (6.0, 5.0, 4.2, 3.5, 3.0):
         title = Text(
-            text=template.title, x=template.page_width / 2, y=left.centre[1] + 0.37 * size, size=size,
+            text=template.title, x=template.page_width / 2, y=middle + 0.37 * size, size=size,
             font="VeraBd", align="centre",
         )  # fmt: skip
         if title.width <= room:
@@ -131,9 +120,21 @@ def _title(template: Template) -> Text:
     )
 
 
+def _head_room(template: Template) -> tuple[float, float, float]:
+    """Where the title has room: from x to x, and its middle y, mm; between the upper two markers if any."""
+    if template.fiducials.method in ("aruco", "corners"):
+        left, right = template.fiducials.boxes[:2]
+        return left.right, right.x, left.centre[1]
+    inner = [box for box in template.fiducials.boxes if box.y < _HEAD + 5]
+    left_edge = max((b.right for b in inner if b.x < template.page_width / 2), default=10.0)
+    right_edge = min((b.x for b in inner if b.x > template.page_width / 2), default=template.page_width - 10)
+    return left_edge, right_edge, _HEAD
+
+
 def _footer(template: Template) -> Text:
     text = f"{template.name} · {template.digest[:8]} · omrgrade"
-    y = template.fiducials.boxes[2].centre[1] + 0.8
+    marked = template.fiducials.method in ("aruco", "corners")
+    y = template.fiducials.boxes[2].centre[1] + 0.8 if marked else template.page_height - _HEAD + 0.8
     return Text(text=text, x=template.page_width / 2, y=y, size=2.3, align="centre", grey=0.45)
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
@@ -107,6 +108,12 @@ class Paper:
         x, y, width, height = self._corner(area)
         self._canvas.ellipse(x, y, x + width, y + height, stroke=1, fill=int(fill))
 
+    def disc(self, area: Rect) -> None:
+        """A black ellipse that fills `area`."""
+        self._canvas.setFillGray(0.0)
+        x, y, width, height = self._corner(area)
+        self._canvas.ellipse(x, y, x + width, y + height, stroke=0, fill=1)
+
     def solid(self, areas: Iterable[Rect], *, grey: float) -> None:
         """Filled rectangles as one shape, so that no hairlines show where they meet."""
         self._canvas.setFillGray(grey)
@@ -114,6 +121,11 @@ class Paper:
         for area in areas:
             path.rect(*self._corner(area))
         self._canvas.drawPath(path, stroke=0, fill=1)
+
+    def picture(self, png: bytes, area: Rect) -> None:
+        """A picture that fills `area`."""
+        x, y, width, height = self._corner(area)
+        self._canvas.drawImage(ImageReader(BytesIO(png)), x, y, width, height)
 
     def line(self, points: Sequence[Point], *, line: float = 0.25, grey: float = 0.15) -> None:
         """A pen stroke along straight lines."""

@@ -6,7 +6,7 @@
     name: quiz-a4                 # letters, digits, - and _
     title: Arithmetic quiz        # printed at the top
     page: A4                      # or Letter, or [210, 297]
-    registration:                 # four ArUco markers, one near each corner
+    registration:                 # four ArUco markers, one near each corner; other ways: docs/templates.md
       method: aruco
       dictionary: 4x4_50
       ids: [12, 13, 14, 15]       # top-left, top-right, bottom-right, bottom-left; other than on other sheets
@@ -97,16 +97,17 @@ def load_template(template: str | Path) -> Template:
     width, height = _page(root)
     fields, lines = read_fields(root)
     header = root.mapping("header") if "header" in root else None
+    fiducials = read_fiducials(root.mapping("registration"), width, height)
     result = Template(
         name=_name(root),
         title=root.text("title"),
         page_width=width,
         page_height=height,
-        fiducials=read_fiducials(root.mapping("registration"), width, height),
+        fiducials=fiducials,
         fields=fields,
         header=_rect(header) if header else None,
         instructions=root.text("instructions", default=""),
-        digest=hashlib.sha256(data).hexdigest(),
+        digest=hashlib.sha256(data + fiducials.picture).hexdigest(),
     )
     check_geometry(result, root, lines)
     return result

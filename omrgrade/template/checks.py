@@ -29,7 +29,7 @@ def hull(made: Field) -> Rect:
 def check_geometry(template: Template, root: Mapping, entries: dict[str, Mapping]) -> None:
     """Raise `TemplateError` at the first field that leaves the page or lies on something else."""
     hulls = [(made.id, hull(made)) for made in template.fields]
-    taken = [("a marker's quiet zone", quiet_zone(box)) for box in template.fiducials.boxes]
+    taken = _markers(template)
     if template.header:
         _check_place(template, root, "header", "", template.header, taken)
         taken.append(("the header", template.header))
@@ -48,18 +48,26 @@ def check_geometry(template: Template, root: Mapping, entries: dict[str, Mapping
                 )  # fmt: skip
 
 
+def _markers(template: Template) -> list[tuple[str, Rect]]:
+    """Where markers are, with the white that aruco markers need."""
+    if template.fiducials.method == "aruco":
+        return [("a marker's quiet zone", quiet_zone(box)) for box in template.fiducials.boxes]
+    return [("a marker", box) for box in template.fiducials.boxes]
+
+
 def _check_place(
     template: Template, entry: Mapping, key: str, field_id: str, area: Rect, taken: list[tuple[str, Rect]]
 ) -> None:
     subject = f"puts {field_id}" if field_id else "lies"
+    edge = _EDGE if template.fiducials.method == "aruco" else 0.0  # forms that exist go as near as they go
     if (
-        min(area.x, area.y) < _EDGE
-        or area.right > template.page_width - _EDGE
-        or area.bottom > template.page_height - _EDGE
+        min(area.x, area.y) < edge
+        or area.right > template.page_width - edge
+        or area.bottom > template.page_height - edge
     ):
         raise entry.error(
             key, f"{subject} off the page of {template.page_width:g} x {template.page_height:g} mm",
-            fix=f"keep {_EDGE:g} mm from the edges", received=_text(area),
+            fix=f"keep {edge:g} mm from the edges", received=_text(area),
         )  # fmt: skip
     for what, other in taken:
         if area.overlaps(other):

@@ -180,6 +180,17 @@ class Mapping:
             raise self.error(key, "must be a list of numbers, like [30, 70]")
         return tuple(self._number(key, child, low, high) for child in node.value)
 
+    def pairs(self, key: str, low: float, high: float) -> list[tuple[float, float]]:
+        """A list of pairs of numbers, ``[[x, y], ...]``."""
+        node = self.node(key)
+        rows = node.value if isinstance(node, SequenceNode) else []
+        if not rows or not all(isinstance(row, SequenceNode) and len(row.value) == 2 for row in rows):
+            raise self.error(key, "must be a list of pairs in mm, like [[9, 9], [195, 9]]")
+        return [
+            (self._number(key, row.value[0], low, high), self._number(key, row.value[1], low, high))
+            for row in rows
+        ]
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; one text means its characters, as in ``ABCD``."""
         node = self.node(key)
