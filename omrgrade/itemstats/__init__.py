@@ -1,0 +1,222 @@
+"""Classical item analysis: how hard each question was, how well it told pupils apart, what a total is worth.
+
+An answer under review is neither right nor wrong, so it is left out, never counted as 0. What needs a whole
+row of answers (reliability, SEM) is computed over the sheets on which nothing awaits review; what needs a
+measure of the pupil beside one item takes the share of the points of the *other* settled items. Once the
+review is done both are the textbook figures.
+
+Sources: Kuder & Richardson 1937 and Cronbach 1951 (reliability); Feldt 1965 (its interval); Kelley 1939 (the
+upper and lower 27 %).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.itemstats.answers import (
+    OMITTED,
+    AnswerStatistics,
+    Suspicion,
+    answer_statistics,
+    correlation,
+    suspicion,
+)
+from omrgrade.itemstats.reliability import CONFIDENCE, Reliability, feldt_interval, reliability
+from omrgrade.records import ItemScore, PageReading, SheetMarks
+
+__all__ = [
+    "CONFIDENCE",
+    "TAIL",
+    "AnswerStatistics",
+    "ItemStatistics",
+    "Reliability",
+    "TestStatistics",
+    "analyse",
+    "feldt_interval",
+    "reliability",
+]
+
+Reals = NDArray[np.float64]
+Sheet = tuple[PageReading, SheetMarks]
+
+TAIL = 0.27
+"""Share (0-1) of the sheets in the upper and in the lower group: Kelley's optimum for normal totals."""
+SETTLED = 0.5
+"""A pupil is placed by the other items only when at least this share (0-1) of their points is settled."""
+NOT_COUNTED = frozenset({"unreadable", "duplicate_page"})
+"""As in grading, which a stage may not import."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemStatistics:
+    """One item. None: cannot be told (too few sheets, or all alike)."""
+
+    item: str
+    answer: str  # the right ones, joined with "|"
+    max_points: float
+    correct: int
+    incorrect: int
+    omitted: int
+    to_review: int
+    difficulty: float | None  # mean share of the points earned on settled sheets: 1 easy .. 0 hard
+    item_rest: float | None  # corrected item-total correlation, -1..1
+    upper: float | None  # difficulty in the upper 27 %
+    lower: float | None  # difficulty in the lower 27 %
+    answers: tuple[AnswerStatistics, ...]  # options in their order; else the commonest first
+    suspicion: Suspicion  # that the key is wrong
+    hint: str  # why, in words
+
+    @property
+    def settled(self) -> int:
+        """Sheets on which it is scored."""
+        return self.correct + self.incorrect + self.omitted
+
+    @property
+    def discrimination(self) -> float | None:
+        """Difficulty in the upper group less that in the lower, -1..1."""
+        return None if self.upper is None or self.lower is None else self.upper - self.lower
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestStatistics:
+    """A whole test."""
+
+    __test__ = False  # no test of ours, whatever pytest makes of its name
+
+    sheets: int  # that count
+    complete: int  # of them, those without any item under review
+    maximum: float  # points
+    totals: tuple[float, ...]  # of the counted sheets, points, as they are now
+    reliability: Reliability | None
+    items: tuple[ItemStatistics, ...]  # in sheet order
+
+    @property
+    def mean(self) -> float | None:
+        """Mean total, points."""
+        return math.fsum(self.totals) / len(self.totals) if self.totals else None
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation of the totals (of a sample: n - 1), points."""
+        return float(np.std(self.totals, ddof=1)) if len(self.totals) > 1 else None
+
+    @property
+    def median(self) -> float | None:
+        """Median total, points."""
+        return float(median(self.totals)) if self.totals else None
+
+
+def analyse(sheets: Sequence[Sheet], *, options: Mapping[str, Sequence[str]] | None = None) -> TestStatistics:
+    """Statistics of marked sheets; pages that do not count are passed over.
+
+    `options`: the labels of an item's bubbles, so that one nobody chose is listed too; other items list the
+    commonest answers.
+    """
+    counted = [sheet for sheet in sheets if sheet[1].status not in NOT_COUNTED and sheet[1].scores]
+    pages, by_item = (
+        [page for page, _ in counted],
+        [{s.item: s for s in marks.scores} for _, marks in counted],
+    )
+    names = list(dict.fromkeys(name for scores in by_item for name in scores))
+    points = np.array([[_points(scores.get(name)) for name in names] for scores in by_item])
+    points = points.reshape(len(counted), len(names))
+    maxima = np.array([max(s[name].max_points for s in by_item if name in s) for name in names])
+    return TestStatistics(
+        sheets=len(counted),
+        complete=sum(all(s.outcome != "unresolved" for s in marks.scores) for _, marks in counted),
+        maximum=max((marks.maximum for _, marks in counted), default=0.0),
+        totals=tuple(marks.total for _, marks in counted),
+        reliability=reliability(points, maxima),
+        items=tuple(
+            _item(
+                [(page, s[name]) for page, s in zip(pages, by_item, strict=True) if name in s],
+                points[has := np.array([name in s for s in by_item]), column],
+                _rest(points, maxima, column)[has],
+                (options or {}).get(name, ()),
+            )
+            for column, name in enumerate(names)
+        ),
+    )
+
+
+def _points(score: ItemScore | None) -> float:
+    """Points earned; NaN where the answer awaits review or the sheet has no such item."""
+    return math.nan if score is None or score.outcome == "unresolved" else score.points
+
+
+def _rest(points: Reals, maxima: Reals, column: int) -> Reals:
+    """(sheets,) share of the other settled points that each pupil earned; NaN where too few are settled."""
+    others, worth = np.delete(points, column, axis=1), np.delete(maxima, column)
+    possible = np.where(np.isnan(others), 0.0, worth).sum(axis=1)
+    known = (possible > 0) & (possible >= SETTLED * worth.sum())
+    return np.where(known, np.nansum(others, axis=1) / np.where(possible > 0, possible, 1.0), math.nan)
+
+
+def _item(
+    answered: Sequence[tuple[PageReading, ItemScore]], points: Reals, rest: Reals, options: Sequence[str]
+) -> ItemStatistics:
+    """Statistics of one item over the sheets that have it; `points` and `rest`: (sheets,)."""
+    scores = [score for _, score in answered]
+    top = max(score.max_points for score in scores)
+    share = points / top if top else np.full(len(points), math.nan)
+    outcomes = Counter(score.outcome for score in scores)
+    earned = np.clip(share[~np.isnan(share)], 0, 1)
+    item_rest = correlation(share, rest)
+    upper, lower = _tails(share, rest)
+    given = [_given(page, score) for page, score in answered]
+    right = {
+        value for value, score in zip(given, scores, strict=True) if value and score.outcome == "correct"
+    }
+    right.update(scores[0].answer.split("|"))
+    answers = answer_statistics(given, right, options, rest)
+    pairs = int((~np.isnan(share + rest)).sum())
+    suspect, hint = suspicion(answers, correct=outcomes["correct"], item_rest=item_rest, pairs=pairs)
+    return ItemStatistics(
+        item=scores[0].item,
+        answer=scores[0].answer,
+        max_points=top,
+        correct=outcomes["correct"],
+        incorrect=outcomes["incorrect"],
+        omitted=outcomes["omitted"],
+        to_review=outcomes["unresolved"],
+        difficulty=float(earned.mean()) if len(earned) else None,
+        item_rest=item_rest,
+        upper=upper,
+        lower=lower,
+        answers=answers,
+        suspicion=suspect,
+        hint=hint,
+    )
+
+
+def _given(page: PageReading, score: ItemScore) -> str | None:
+    """The answer on a sheet as read; None while it awaits review."""
+    if score.outcome == "unresolved":
+        return None
+    reading = next((f for f in page.fields if f.field == score.item), None)
+    return (reading.value if reading and score.outcome != "omitted" else "") or OMITTED
+
+
+def _tails(share: Reals, rest: Reals) -> tuple[float | None, float | None]:
+    """Mean share of the points in the upper and the lower 27 % by `rest`; None for fewer than two sheets."""
+    both = ~np.isnan(share) & ~np.isnan(rest)
+    values, order = np.clip(share[both], 0, 1), rest[both]
+    size = round(TAIL * len(values))
+    if size < 2:
+        return None, None
+    return _head_mean(values, order, size), _head_mean(values, -order, size)
+
+
+def _head_mean(values: Reals, order: Reals, size: int) -> float:
+    """Mean of the `size` values of highest `order`; the last places are shared by all who tie for them."""
+    border = np.sort(order)[-size]
+    above, level = order > border, order == border
+    places = size - int(above.sum())
+    return float((values[above].sum() + values[level].mean() * places) / size)
