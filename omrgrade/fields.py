@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from math import prod
 
 from omrgrade.records import BoxReading, Field, FieldReading, Status
@@ -45,18 +46,26 @@ def combine_choice(field: Field, boxes: Boxes) -> FieldReading:
 
 
 def combine_grid(field: Field, boxes: Boxes) -> FieldReading:
-    """A number as columns of bubbles, one mark a column."""
-    size = len(field.options)
-    columns = [boxes[start : start + size] for start in range(0, len(boxes), size)]
+    """A number as columns of bubbles, one mark a column; where the field allows it, none."""
+    left = iter(boxes)
+    columns = [tuple(islice(left, len(labels))) for labels in field.bubble_columns]
     readings = [combine_choice(field, column) for column in columns]
     doubts = [f"column {n}: {reading.reason}" for n, reading in enumerate(readings, 1) if reading.reason]
     marks = [reading.value for reading in readings]
-    if not doubts and any(marks) and not all(marks):
-        empty = [str(n) for n, mark in enumerate(marks, 1) if not mark]
-        doubts = [f"no mark in column {', '.join(empty)}"]
-    value = "".join(mark if len(mark) < 2 else f"[{mark}]" for mark in marks)
+    if not doubts and (empty := _empty_columns(field, marks)):
+        doubts = [f"no mark in column {', '.join(str(n) for n in empty)}"]
+    value = "".join(f"[{mark}]" if "+" in mark else mark for mark in marks)
     confidence = prod(reading.confidence for reading in readings)
     return _reading(field, boxes, value, confidence, "; ".join(doubts), "")
+
+
+def _empty_columns(field: Field, marks: Sequence[str]) -> list[int]:
+    """The columns (from 1) that lack a mark they should have."""
+    marked = [n for n, mark in enumerate(marks, 1) if mark]
+    if not marked or field.empty == "any":
+        return []
+    inner = range(marked[0], marked[-1]) if field.empty == "ends" else range(1, len(marks) + 1)
+    return [n for n in inner if n not in marked]
 
 
 KINDS: dict[str, Callable[[Field, Boxes], FieldReading]] = {

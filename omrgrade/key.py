@@ -193,9 +193,10 @@ def _choice(row: Row, field: Field, text: str) -> str:
 
 def _numeric(row: Row, field: Field, text: str, tolerance: Decimal) -> str:
     """A number that the field's boxes can hold, to within the tolerance."""
-    columns = len(field.boxes) // max(len(field.options), 1) or 1
-    if field.options and not all(option.isdecimal() for option in field.options):
-        return _lettered(row, field, text, columns)
+    bubbles = field.bubble_columns
+    if not all(len(label) == 1 and label.isdecimal() for labels in bubbles for label in labels):
+        return _lettered(row, field, text)
+    columns = len(bubbles) or len(field.boxes)
     number = _number(text)
     if number is None:
         what, fix = "is not a number", f"{field.id} is a number, write e.g. 12"
@@ -208,15 +209,28 @@ def _numeric(row: Row, field: Field, text: str, tolerance: Decimal) -> str:
     raise AnswerKeyError(f'column "answer": {what}', where=row.where, fix=fix, received=text)
 
 
-def _lettered(row: Row, field: Field, text: str, columns: int) -> str:
-    """An answer in a bubble grid that is not of digits: one option a column."""
-    by_folded = {option.casefold(): option for option in field.options}
-    spelt = [by_folded.get(letter.casefold()) for letter in text]
-    if len(text) > columns or None in spelt:
+def _lettered(row: Row, field: Field, text: str) -> str:
+    """An answer in a bubble grid that is not of digits alone: a label a column, some perhaps left empty."""
+    columns = field.bubble_columns
+    spelt = _spelt(columns, text.casefold())
+    if spelt is None:
+        labels = sorted({label for labels in columns for label in labels})
         raise AnswerKeyError(
             'column "answer": cannot be marked there',
             where=row.where,
-            fix=f"{field.id} holds {columns} of {' '.join(field.options)}",
+            fix=f"{field.id} holds {len(columns)} of {' '.join(labels)}",
             received=text,
         )
-    return "".join(letter for letter in spelt if letter)
+    return spelt
+
+
+def _spelt(columns: Sequence[Sequence[str]], text: str) -> str | None:
+    """`text` (folded) in the columns' own spelling; None if they cannot spell it."""
+    if not columns:
+        return None if text else ""
+    for label in (*columns[0], ""):
+        if text.startswith(label.casefold()):
+            rest = _spelt(columns[1:], text[len(label) :])
+            if rest is not None:
+                return label + rest
+    return None

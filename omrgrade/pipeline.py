@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain, islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from omrgrade import __version__
 from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
-from omrgrade.classify import Classifier, load_classifier
+from omrgrade.classify import Classifier, load_classifier, model_digests
 from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Reader, available_cores, make_engine
-from omrgrade.errors import ModelError, PageError
+from omrgrade.errors import ModelError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
 from omrgrade.images import find_pages, page_digest, read_scan
@@ -38,6 +42,7 @@ from omrgrade.records import (
     Template,
 )
 from omrgrade.registration import register
+from omrgrade.resume import Place, file_digest, unread
 from omrgrade.store import Store
 
 Grey = NDArray[np.uint8]
@@ -149,7 +154,24 @@ class PageWork:
         """Load the model; return the reader of chunks."""
         classifier = load_classifier(self.model)
         policy = self.policy or policy_for(classifier)
-        return lambda chunk: _read_pages(chunk, self.template, classifier, policy)
+        work = self.digest()
+
+        def read(chunk: Chunk) -> list[PageReading]:
+            # Before reading: a file that changes in between must look changed to the next run.
+            contents = [file_digest(ref.path) for ref in chunk]
+            pages = _read_pages(chunk, self.template, classifier, policy)
+            return [
+                replace(page, content=content, work=work)
+                for page, content in zip(pages, contents, strict=True)
+            ]
+
+        return read
+
+    def digest(self) -> str:
+        """Sha256 (hex) of all that a page's readings depend on besides its file."""
+        policy = None if self.policy is None else asdict(self.policy)
+        parts = (self.template.digest, *model_digests(self.model), policy, __version__, cv2.__version__)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -219,8 +241,8 @@ def _questions(page: _Page, template: Template) -> Iterator[tuple[list[Crop], tu
     """The bubbles of each question, or of each column of a grid, with their labels, in sheet order."""
     for field in template.fields:
         if field.kind != "digits":
-            crops, size = _of(page, field), len(field.options)
-            yield from ((crops[n : n + size], field.options) for n in range(0, len(crops), size))
+            crops = iter(_of(page, field))
+            yield from ((list(islice(crops, len(labels))), labels) for labels in field.bubble_columns)
 
 
 # ---------------------------------------------------------------- batches
@@ -254,22 +276,23 @@ def grade_batch(
     others = [path for path in paths if not isinstance(path, PageRef)]
     refs = found if found and not others else found + find_pages(others, exclude=exclude)
     work = PageWork(template=template, model=None if model is None else str(model), policy=policy)
-    pages: list[PageReading] = []
-    before = 0 if store is None else len(store)
+    todo = list(enumerate(refs)) if store is None else unread(store, refs, work.digest())
+    pages: list[PageReading] = [] if store is None else list(store.pages())
+    for page in pages if progress else ():
+        progress(page)
     interrupted = False
     try:
-        for chunk in make_engine(jobs or default_jobs(len(refs))).map(work, _chunks(refs)):
+        for places, chunk in _read(work, todo, jobs):
             if store is not None:  # an empty store is falsy
-                store.add_pages(chunk)
+                _keep(store, chunk, places, template)
                 chunk = [replace(page, preview=b"") for page in chunk]
             pages.extend(chunk)
-            for page in chunk:
-                if progress:
-                    progress(page)
+            for page in chunk if progress else ():
+                progress(page)
     except KeyboardInterrupt:
         interrupted = True
-        if store is not None:  # it may have come after a chunk was kept and before it was counted
-            pages.extend(list(store.pages())[before + len(pages) :])
+    if store is not None:
+        pages = list(store.pages())
     checked = tuple(cross_check(page, template) for page in pages)
     if roster is not None:
         checked = tuple(suggest_pupils(page, template, roster) for page in checked)
@@ -277,6 +300,25 @@ def grade_batch(
     return Batch(pages=checked, marks=marks, absent=absent_pupils(marks, roster), interrupted=interrupted)
 
 
-def _chunks(refs: Sequence[PageRef]) -> Iterator[Chunk]:
-    for start in range(0, len(refs), CHUNK):
-        yield refs[start : start + CHUNK]
+def _read(
+    work: PageWork, places: Sequence[Place], jobs: int | None
+) -> Iterator[tuple[list[int], list[PageReading]]]:
+    """The readings of pages, chunk by chunk in order, with their positions."""
+    if not places:
+        return
+    chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
+    engine = make_engine(jobs or default_jobs(len(places)))
+    readings = engine.map(work, ([ref for _, ref in chunk] for chunk in chunks))
+    for chunk, found in zip(chunks, readings, strict=True):
+        yield [position for position, _ in chunk], found
+
+
+def _keep(store: Store, readings: list[PageReading], positions: list[int], template: Template) -> None:
+    """Keep what was read; when that fails (a full disk), say how to go on."""
+    try:
+        store.add_pages(readings, positions, template=template.digest)
+    except OutputError as error:
+        raise OutputError(
+            f"{error}; the {len(store)} pages read so far are kept",
+            fix="put that right, then give the same command again: it goes on from there",
+        ) from error

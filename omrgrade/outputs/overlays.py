@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 
 import cv2
 import numpy as np
@@ -160,14 +161,16 @@ def _marked(field: Field, reading: FieldReading) -> list[int]:
     options = field.options
     if field.kind == "choice":
         return [options.index(label) for label in reading.value.split("+") if label in options]
-    columns = len(field.boxes) // len(options)
-    if len(reading.value) != columns:
+    return _spelt(field, reading.value) or [n for n, box in enumerate(reading.boxes) if box.status == "read"]
+
+
+def _spelt(field: Field, value: str) -> list[int]:
+    """Indices of a grid's bubbles that spell a value without gaps."""
+    if len(value) != len(field.bubble_columns):
         return []
-    return [
-        column * len(options) + options.index(label)
-        for column, label in enumerate(reading.value)
-        if label in options
-    ]
+    starts = accumulate((len(labels) for labels in field.bubble_columns), initial=0)
+    columns = zip(starts, field.bubble_columns, value, strict=False)
+    return [start + labels.index(mark) for start, labels, mark in columns if mark in labels]
 
 
 def _right(field: Field, score: ItemScore) -> list[int]:

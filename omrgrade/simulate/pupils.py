@@ -115,7 +115,7 @@ def make_habits(rng: np.random.Generator, *, faintest: float = 0.35) -> Habits:
 
 
 def _length(made: Field) -> int:
-    return len(made.boxes) // (len(made.options) or 1)
+    return len(made.bubble_columns) or len(made.boxes)
 
 
 def _answer(made: Field, rng: np.random.Generator) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def _answer(made: Field, rng: np.random.Generator) -> tuple[str, ...]:
         chosen = sorted(rng.choice(len(made.options), count, replace=False))
         return tuple(made.options[n] for n in chosen)
     if made.kind == "grid":
-        return ("".join(rng.choice(made.options, _length(made))),)
+        return ("".join(str(rng.choice(labels)) for labels in made.bubble_columns),)
     length = int(rng.integers(1, len(made.boxes) + 1))
     return (str(rng.integers(10 ** (length - 1) if length > 1 else 0, 10**length)),)
 

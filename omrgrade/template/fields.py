@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from typing import Literal, cast
 
-from omrgrade.records import Field, Rect
+from omrgrade.records import Field, Rect, Role
+from omrgrade.template.layout import KINDS
 from omrgrade.template.source import Mapping
 
 _MAX_REPEATS = 500
@@ -15,8 +16,6 @@ _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _REPEAT = re.compile(r"(?P<stem>.*?)(?P<first>\d{1,4})\.\.(?P<stem2>.*?)(?P<last>\d{1,4})")
 # Column names of marks.csv: an item called "total" would be one of two.
 _RESERVED = {"source", "page", "student_id", "status", "total", "max", "percent", "to_review"}
-
-Boxes = tuple[Rect, ...]
 
 
 def read_fields(root: Mapping) -> tuple[tuple[Field, ...], dict[str, Mapping]]:
@@ -40,13 +39,12 @@ def read_fields(root: Mapping) -> tuple[tuple[Field, ...], dict[str, Mapping]]:
 
 def _expand(entry: Mapping) -> list[Field]:
     entry.what = f"field {entry.text('id')!r}"
-    kind = entry.choice("kind", tuple(_KINDS))
-    boxes_of, keys = _KINDS[kind]
+    kind = entry.choice("kind", tuple(KINDS))
+    lay_out, keys = KINDS[kind]
     entry.only((*_COMMON, *keys))
     ids = _ids(entry)
-    options = () if kind == "digits" else _options(entry)
-    first = boxes_of(entry, options)
-    role = entry.choice("role", ("identifier", "item"))
+    first, options, columns = lay_out(entry)
+    role = cast(Role, entry.choice("role", ("identifier", "item", "info")))
     if role == "item" and (clash := _RESERVED.intersection(ids)):
         raise entry.error("id", "is a column of marks.csv", fix="rename the field", received=min(clash))
     label = entry.text("label", default="{n}" if role == "item" else "")
@@ -54,15 +52,23 @@ def _expand(entry: Mapping) -> list[Field]:
         Field(
             id=field_id,
             kind=kind,
-            role="identifier" if role == "identifier" else "item",
+            role=role,
             boxes=tuple(
                 Rect(x=round(b.x + dx, 4), y=round(b.y + dy, 4), width=b.width, height=b.height)
                 for b in first
             ),
             options=options,
+            columns=columns,
             label=label.replace("{n}", number),
             multiple=kind == "choice" and entry.flag("multiple", default=False),
             same_as=entry.text("same_as", default="").replace("{n}", number),
+            empty=cast(
+                Literal["none", "ends", "any"], entry.choice("empty", ("none", "ends", "any"), "none")
+            ),
+            square=entry.flag("square", default=False),
+            struck_out=cast(
+                Literal["review", "cancels"], entry.choice("struck_out", ("review", "cancels"), "review")
+            ),
         )
         for (field_id, number), (dx, dy) in zip(ids.items(), _offsets(entry, len(ids)), strict=True)
     ]
@@ -117,54 +123,6 @@ def _every(entry: Mapping, key: str, count: int) -> tuple[int, float, float]:
     return inner.integer("after", 1, _MAX_REPEATS), *inner.pair("step", -1000, 1000)
 
 
-# ---------------------------------------------------------------- one function a kind
-
-
-def _options(entry: Mapping) -> tuple[str, ...]:
-    options = entry.texts("options")
-    if not 2 <= len(options) <= 26 or len(set(options)) != len(options):
-        raise entry.error("options", "must be 2 to 26 different labels", fix="write them like [A, B, C, D]")
-    if entry.text("kind") == "grid" and any(len(o) != 1 for o in options):
-        raise entry.error("options", "of a grid must be single characters: its value has one for each column")
-    if any(not o.isalnum() or len(o) > 3 for o in options):
-        # "+" joins the marks of one field, and a long label does not fit over a bubble.
-        raise entry.error("options", "must be labels of 1 to 3 letters or digits")
-    return options
-
-
-def _digit_boxes(entry: Mapping, _: tuple[str, ...]) -> Boxes:
-    # Under 5 mm nobody writes a legible digit; under 2 mm apart, strokes enter the next box.
-    return _grid(entry, 1, entry.integer("boxes", 1, 20), entry.number("gap", 2, 100), 0.0, smallest=5)
-
-
-def _choice_boxes(entry: Mapping, options: tuple[str, ...]) -> Boxes:
-    return _grid(entry, 1, len(options), entry.number("gap", 1, 100), 0.0, smallest=3)
-
-
-def _number_grid(entry: Mapping, options: tuple[str, ...]) -> Boxes:
-    gap_x, gap_y = entry.pair("gap", 1, 100)
-    return _grid(entry, len(options), entry.integer("boxes", 1, 20), gap_x, gap_y, smallest=3)
-
-
-def _grid(entry: Mapping, rows: int, columns: int, gap_x: float, gap_y: float, *, smallest: float) -> Boxes:
-    """Boxes column after column, top to bottom."""
-    x, y = entry.pair("at", 0, 1000)
-    width, height = entry.pair("size", smallest, 50)
-    return tuple(
-        Rect(x=x + column * (width + gap_x), y=y + row * (height + gap_y), width=width, height=height)
-        for column in range(columns)
-        for row in range(rows)
-    )
-
-
-_KINDS: dict[str, tuple[Callable[[Mapping, tuple[str, ...]], Boxes], tuple[str, ...]]] = {
-    "digits": (_digit_boxes, ("boxes",)),
-    "choice": (_choice_boxes, ("options", "multiple")),
-    "grid": (_number_grid, ("boxes", "options")),
-}
-"""kind -> how its boxes are laid out, and the keys it has besides the common ones."""
-
-
 def _check_same_as(made: Field, fields: dict[str, Field], entry: Mapping) -> None:
     if not made.same_as:
         return
@@ -181,7 +139,7 @@ def _check_same_as(made: Field, fields: dict[str, Field], entry: Mapping) -> Non
 
 def _length(made: Field) -> int:
     """How many characters the field's value can have."""
-    return len(made.boxes) // (len(made.options) or 1)
+    return len(made.bubble_columns) or len(made.boxes)
 
 
 def _some(fields: dict[str, Field]) -> str:

@@ -1,0 +1,107 @@
+"""Where a field's boxes lie: one function a kind of field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from omrgrade.records import Rect
+from omrgrade.template.source import Mapping
+
+SMALLEST_DIGIT = 5.0  # mm: in less nobody writes a legible digit
+SMALLEST_BUBBLE = 1.5  # mm: existing forms have bubbles of 2 mm; on new ones 4 mm or more are wise
+NARROWEST = 0.1  # mm between bubbles
+
+Boxes = tuple[Rect, ...]
+Columns = tuple[tuple[str, ...], ...]
+Laid = tuple[Boxes, tuple[str, ...], Columns]
+"""A field's boxes, its options, and the labels of its columns where they differ."""
+
+
+def _digits(entry: Mapping) -> Laid:
+    # Under 2 mm apart, strokes enter the next box.
+    count, gap = entry.integer("boxes", 1, 20), entry.number("gap", 2, 100)
+    return _grid(entry, 1, count, (gap, 0.0), SMALLEST_DIGIT), (), ()
+
+
+def _choice(entry: Mapping) -> Laid:
+    options = _options(entry)
+    return _line(entry, options, _down(entry, default="right")), options, ()
+
+
+def _number_grid(entry: Mapping) -> Laid:
+    """A number as columns of bubbles; with ``direction: right`` as rows, one below the other."""
+    if "columns" in entry:
+        return _lone_columns(entry)
+    options = _options(entry)
+    if any(len(o) != 1 for o in options):
+        raise entry.error("options", "of a grid must be single characters: its value has one for each column")
+    gap, count = entry.pair("gap", NARROWEST, 100), entry.integer("boxes", 1, 20)
+    if _down(entry, default="down"):
+        return _grid(entry, len(options), count, gap, SMALLEST_BUBBLE), options, ()
+    boxes = _grid(entry, count, len(options), gap, SMALLEST_BUBBLE)
+    return tuple(box for row in range(count) for box in boxes[row::count]), options, ()
+
+
+def _lone_columns(entry: Mapping) -> Laid:
+    """A grid whose columns have labels or places of their own, each perhaps repeated."""
+    for key in ("at", "size", "gap", "boxes", "options", "direction"):
+        if key in entry:
+            raise entry.error(key, "belongs into each of 'columns' here")
+    boxes: list[Rect] = []
+    columns: list[tuple[str, ...]] = []
+    for column in entry.mappings("columns"):
+        column.only(("options", "at", "size", "gap", "direction", "repeat", "step"))
+        options = _options(column)
+        first = _line(column, options, _down(column, default="down"))
+        repeat = column.integer("repeat", 1, 20) if "repeat" in column else 1
+        dx, dy = column.pair("step", -1000, 1000) if repeat > 1 else (0.0, 0.0)
+        for n in range(repeat):
+            boxes += [Rect(x=b.x + n * dx, y=b.y + n * dy, width=b.width, height=b.height) for b in first]
+            columns.append(options)
+    if len(columns) > 20:
+        raise entry.error("columns", "must be at most 20", received=len(columns))
+    return tuple(boxes), (), tuple(columns)
+
+
+KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
+    "digits": (_digits, ("boxes",)),
+    "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out")),
+    "grid": (
+        _number_grid,
+        ("boxes", "options", "columns", "direction", "empty", "square", "struck_out"),
+    ),
+}
+"""kind -> how its boxes are laid out, and the keys it has besides the common ones."""
+
+
+def _options(entry: Mapping) -> tuple[str, ...]:
+    options = entry.texts("options")
+    if not 2 <= len(options) <= 26 or len(set(options)) != len(options):
+        raise entry.error("options", "must be 2 to 26 different labels", fix="write them like [A, B, C, D]")
+    if any(not o.isalnum() or len(o) > 3 for o in options):
+        # "+" joins the marks of one field, and a long label does not fit over a bubble.
+        raise entry.error("options", "must be labels of 1 to 3 letters or digits")
+    return options
+
+
+def _down(entry: Mapping, *, default: str) -> bool:
+    """Whether the bubbles of which one is marked stand below one another."""
+    return entry.choice("direction", ("right", "down"), default) == "down"
+
+
+def _line(entry: Mapping, options: tuple[str, ...], down: bool) -> Boxes:
+    """One row or column of bubbles."""
+    gap = entry.number("gap", NARROWEST, 100)
+    rows, columns = (len(options), 1) if down else (1, len(options))
+    return _grid(entry, rows, columns, (gap, gap), SMALLEST_BUBBLE)
+
+
+def _grid(entry: Mapping, rows: int, columns: int, gap: tuple[float, float], smallest: float) -> Boxes:
+    """Boxes column after column, top to bottom; `gap` across and down, mm."""
+    x, y = entry.pair("at", 0, 1000)
+    width, height = entry.pair("size", smallest, 50)
+    return tuple(
+        Rect(x=x + column * (width + gap[0]), y=y + row * (height + gap[1]), width=width, height=height)
+        for column in range(columns)
+        for row in range(rows)
+    )
