@@ -84,7 +84,7 @@ def suspicion(
     favourite = max(wrong, key=lambda a: a.count, default=None)
     if not correct and favourite and favourite.count >= 3 and favourite.share >= ALMOST_ALL:
         return "strong", f"nobody was right; {favourite.count} answered {favourite.value}"
-    if item_rest is None or item_rest >= 0:
+    if item_rest is None or item_rest > -1e-9:  # 0 but for rounding is not negative
         return "", ""
     strong = pairs > 3 and math.atanh(max(item_rest, -0.999999)) * math.sqrt(pairs - 3) < -1.645
     hint = "pupils who did better on the rest did worse here"
