@@ -120,6 +120,13 @@ def load_classifier(path: str | Path | None = None, *, threads: int = 1) -> Onnx
     return OnnxClassifier(content, card, threads=threads, where=str(model))
 
 
+def model_digests(path: str | Path | None = None) -> tuple[str, str]:
+    """Sha256 (hex) of a model's two files, the network and its card; None is the bundled model."""
+    model = bundled("models", "digits.onnx") if path is None else Path(path)
+    network, card = (hashlib.sha256(_read(file)).hexdigest() for file in (model, model.with_suffix(".json")))
+    return network, card
+
+
 def card_to_json(card: ModelCard) -> str:
     """The card as JSON text, keys in the record's order, UTF-8, newline at the end."""
     return json.dumps(dataclasses.asdict(card), indent=2, ensure_ascii=False) + "\n"

@@ -17,12 +17,13 @@ from omrgrade import __version__
 from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, load_classifier, model_digests
+from omrgrade.corrections import corrected_pages
 from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Reader, available_cores, make_engine
 from omrgrade.errors import ModelError, OutputError, PageError
 from omrgrade.fields import KINDS
-from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
 from omrgrade.images import find_pages, page_digest, read_scan
+from omrgrade.marking import mark_batch
 from omrgrade.metrics import promised_threshold
 from omrgrade.normalize import WORK_SIDE, normalize
 from omrgrade.records import (
@@ -215,11 +216,11 @@ def _open_page(source: PageRef | Scan, template: Template, policy: Policy) -> _P
     except PageError as error:
         return _Page(reading=replace(blank, problem=error.reason), crops={})
     preview = upright_preview(scan, registration, template)
-    crops = {field.id: _crop_field(scan, registration, field) for field in template.fields}
+    crops = {field.id: crop_field(scan, registration, field) for field in template.fields}
     return _Page(reading=replace(blank, registration=registration, preview=preview), crops=crops)
 
 
-def _crop_field(scan: Scan, registration: Registration, field: Field) -> list[Crop]:
+def crop_field(scan: Scan, registration: Registration, field: Field) -> list[Crop]:
     """A field's boxes, digits at the size that the normaliser works at."""
     if field.kind != "digits":
         return crop_boxes(scan, registration, field.boxes, margin=BUBBLE_MARGIN, scale=BUBBLE_SCALE)
@@ -268,9 +269,11 @@ def grade_batch(
 ) -> Batch:
     """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
 
-    jobs: worker processes; None: as many as pay. store: where readings are kept chunk by chunk as they come;
-    page previews are then kept there only. exclude: files and folders not to be read. progress: called with
-    each page once it is read. Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
+    jobs: worker processes; None: as many as pay. store: where readings are kept chunk by chunk as they come,
+    and pages that an earlier run has read are taken from while their file, the template, the model and the
+    policy are the same; page previews are then kept there only. exclude: files and folders not to be read.
+    progress: called with each page once it is read. Ctrl-C ends the reading, not the marking: see
+    `Batch.interrupted`.
     """
     found = [path for path in paths if isinstance(path, PageRef)]
     others = [path for path in paths if not isinstance(path, PageRef)]
@@ -278,26 +281,23 @@ def grade_batch(
     work = PageWork(template=template, model=None if model is None else str(model), policy=policy)
     todo = list(enumerate(refs)) if store is None else unread(store, refs, work.digest())
     pages: list[PageReading] = [] if store is None else list(store.pages())
-    for page in pages if progress else ():
-        progress(page)
+    kept, tell = len(pages), progress or (lambda page: None)
+    for page in pages:
+        tell(page)
     interrupted = False
     try:
         for places, chunk in _read(work, todo, jobs):
             if store is not None:  # an empty store is falsy
-                _keep(store, chunk, places, template)
+                _keep(store, chunk, places)
                 chunk = [replace(page, preview=b"") for page in chunk]
             pages.extend(chunk)
-            for page in chunk if progress else ():
-                progress(page)
+            for page in chunk:
+                tell(page)
     except KeyboardInterrupt:
         interrupted = True
     if store is not None:
-        pages = list(store.pages())
-    checked = tuple(cross_check(page, template) for page in pages)
-    if roster is not None:
-        checked = tuple(suggest_pupils(page, template, roster) for page in checked)
-    marks = mark_sheets(checked, template, key, roster)
-    return Batch(pages=checked, marks=marks, absent=absent_pupils(marks, roster), interrupted=interrupted)
+        pages = list(corrected_pages(store, template))
+    return replace(mark_batch(pages, template, key, roster), kept=kept, interrupted=interrupted)
 
 
 def _read(
@@ -313,10 +313,10 @@ def _read(
         yield [position for position, _ in chunk], found
 
 
-def _keep(store: Store, readings: list[PageReading], positions: list[int], template: Template) -> None:
+def _keep(store: Store, readings: list[PageReading], positions: list[int]) -> None:
     """Keep what was read; when that fails (a full disk), say how to go on."""
     try:
-        store.add_pages(readings, positions, template=template.digest)
+        store.add_pages(readings, positions)
     except OutputError as error:
         raise OutputError(
             f"{error}; the {len(store)} pages read so far are kept",

@@ -196,6 +196,16 @@ class Scan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bend:
+    """How points of a flat page lie displaced on a curled or unevenly stretched one: a cubic B-spline surface."""
+
+    step: float  # mm between coefficients; the first stands one step left of and above the page's corner
+    columns: int
+    rows: int
+    shifts: tuple[tuple[float, float], ...]  # coefficients, mm (x, y), row by row
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Registration:
     """Where the template's page lies in a scan."""
 
@@ -204,6 +214,8 @@ class Registration:
     rotation: int  # quarter turns of the scan, degrees clockwise: 0, 90, 180, 270
     method: str
     landmarks: int  # how many independent landmarks the residual was measured on
+    bend: Bend | None = None  # displaces page points before `page_to_scan`; None: the paper is flat
+    doubt: str = ""  # why a person should see where the page lies; "" when it lies well
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -310,6 +322,8 @@ class PageReading:
     fields: tuple[FieldReading, ...] = ()
     problem: str = ""  # why the page could not be read; "" when it was
     digest: str = ""  # sha256 of the page's pixels
+    content: str = ""  # sha256 of the page's file; "" when it is to be read again in any case
+    work: str = ""  # sha256 of what it was read with: template, model, policy, versions
     preview: bytes = b""  # JPEG of the upright page at PREVIEW_PX_PER_MM, for overlays; a page with a
     # problem has what was scanned instead, reduced, so that its corners can be marked by hand
     crops: tuple[tuple[str, bytes], ...] = ()  # (field id, JPEG) of doubtful fields, see cropping.field_crop
@@ -386,6 +400,7 @@ class Policy:
     mark_area: float = 0.12  # share (0-1) of a bubble's inside; a smaller mark is in doubt: review
     mark_like: float = 0.6  # share (0-1) of the ink of its question's plainest mark; less is in doubt
     max_residual: float = 1.0  # mm; a page registered worse than this is refused
+    flag_residual: float = 0.5  # mm; a page registered worse than this is read, but to be looked at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -412,6 +427,7 @@ class Batch:
     marks: tuple[SheetMarks, ...]  # one a page, in page order; empty scores without a key
     absent: tuple[Pupil, ...]  # on the roster, no sheet
     seconds: float = 0.0
+    kept: int = 0  # pages that an earlier run into the same store had read
     interrupted: bool = False
 
     @property

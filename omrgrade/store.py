@@ -3,23 +3,29 @@
 Readings are kept as the machine made them. What people correct later belongs in a table of its own, keyed by
 page and field, so that both stay visible. SQLite's default journal is kept, not WAL: that needs shared
 memory, which network folders (where schools keep such files) do not have.
+
+A page's `position` is its place in the present run; a page that the present run does not name, or has not
+read again yet, has none: it is kept, in case a later run names it, but not shown. `content` is the sha256 of
+the page's file, `work` that of what it was read with.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from omrgrade.errors import OutputError
-from omrgrade.records import BoxReading, FieldReading, PageReading, Registration
+from omrgrade.lock import Lock
+from omrgrade.records import Bend, BoxReading, FieldReading, PageReading, PageRef, Registration
 
-FORMAT = 1
+FORMAT = 2
 """Version of the tables; a file of another one is refused."""
 APPLICATION = 0x6F6D7267  # "omrg": what `file` and SQLite tools know the file by
 
@@ -27,11 +33,13 @@ _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE pages (
     id INTEGER PRIMARY KEY,
-    position INTEGER NOT NULL UNIQUE,
+    position INTEGER UNIQUE,
     source TEXT NOT NULL,
     page INTEGER NOT NULL,
     problem TEXT NOT NULL,
     digest TEXT NOT NULL,
+    content TEXT NOT NULL,
+    work TEXT NOT NULL,
     registration TEXT,
     UNIQUE (source, page)
 );
@@ -52,6 +60,12 @@ CREATE TABLE previews (
     page_id INTEGER PRIMARY KEY REFERENCES pages (id) ON DELETE CASCADE,
     jpeg BLOB NOT NULL
 );
+CREATE TABLE crops (
+    page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+    field TEXT NOT NULL,
+    jpeg BLOB NOT NULL,
+    PRIMARY KEY (page_id, field)
+) WITHOUT ROWID;
 """
 
 
@@ -61,6 +75,7 @@ class Store:
     def __init__(self, path: Path, database: sqlite3.Connection) -> None:
         self.path = path
         self._database = database
+        self._lock: Lock | None = None
 
     @classmethod
     def create(cls, path: str | Path) -> Store:
@@ -75,6 +90,26 @@ class Store:
                 f"BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};"
                 f"{_TABLES} COMMIT;"
             )
+        return store
+
+    @classmethod
+    def resume(cls, path: str | Path) -> Store:
+        """Go on with the run in this file, or start one, for as long as nobody else does.
+
+        `OutputError` when another process is at it, or when the file is none of ours: nothing is overwritten.
+        """
+        path = Path(path)
+        with _reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = Lock(path.with_suffix(".lock"))
+        try:
+            # An empty file is one that lost its power before anything was kept.
+            new = not path.exists() or not path.stat().st_size
+            store = cls.create(path) if new else cls.open(path)
+        except BaseException:
+            lock.release()
+            raise
+        store._lock = lock
         return store
 
     @classmethod
@@ -101,6 +136,8 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+        if self._lock:
+            self._lock.release()
 
     def __enter__(self) -> Store:
         return self
@@ -117,12 +154,36 @@ class Store:
         with self._writing() as database:
             database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
-    def add_pages(self, readings: Sequence[PageReading]) -> None:
-        """Append pages, in input order, in one transaction: after a crash all of them are there or none."""
+    def add_pages(self, readings: Sequence[PageReading], positions: Sequence[int] = ()) -> None:
+        """Keep pages in one transaction: after a crash all of them are there or none.
+
+        positions: their places in the run; after the last one if not given. A page that is kept already, but
+        is not part of the run yet, is replaced.
+        """
         with self._writing() as database:
-            (position,) = database.execute("SELECT coalesce(max(position) + 1, 0) FROM pages").fetchone()
-            for offset, reading in enumerate(readings):
-                _insert(database, position + offset, reading)
+            (end,) = database.execute("SELECT coalesce(max(position) + 1, 0) FROM pages").fetchone()
+            for position, reading in zip(positions or count(end), readings, strict=bool(positions)):
+                _insert(database, position, reading)
+
+    def arrange(self, places: Iterable[tuple[int, PageRef]]) -> None:
+        """Begin a run of kept pages at their (position, page); all others are no part of it until added."""
+        with self._writing() as database:
+            database.execute("UPDATE pages SET position = NULL")
+            database.executemany(
+                "UPDATE pages SET position = ? WHERE source = ? AND page = ?",
+                ((position, storable(ref.path), ref.page) for position, ref in places),
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction for those who keep tables of their own here, e.g. `corrections`."""
+        with self._writing() as database:
+            yield database
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a query finds, for those who keep tables of their own here."""
+        with _reported(self.path):
+            return self._database.execute(query, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -139,13 +200,23 @@ class Store:
 
     def __len__(self) -> int:
         with _reported(self.path):
-            return int(self._database.execute("SELECT count(*) FROM pages").fetchone()[0])
+            return int(self._database.execute("SELECT count(position) FROM pages").fetchone()[0])
+
+    def contents(self, work: str) -> dict[tuple[str, int], str]:
+        """The content of every page kept that was read by this work, by its `storable` source and number."""
+        query = "SELECT source, page, content FROM pages WHERE work = ? AND content != ''"
+        with _reported(self.path):
+            return {
+                (source, page): content for source, page, content in self._database.execute(query, (work,))
+            }
 
     def pages(self, *, previews: bool = False) -> Iterator[PageReading]:
-        """All pages in input order, one at a time; with their pictures only if asked."""
+        """All pages of the run in input order, one at a time; with their pictures only if asked."""
         query = """
-            SELECT p.id, source, page, problem, digest, registration, CASE WHEN ? THEN jpeg END
-            FROM pages p LEFT JOIN previews v ON v.page_id = p.id ORDER BY p.position"""
+            SELECT p.id, source, page, problem, digest, content, work, registration,
+                CASE WHEN ? THEN jpeg END
+            FROM pages p LEFT JOIN previews v ON v.page_id = p.id
+            WHERE p.position IS NOT NULL ORDER BY p.position"""
         with _reported(self.path):
             for row in self._database.execute(query, (previews,)):
                 yield self._page(*row)
@@ -155,7 +226,24 @@ class Store:
         query = """
             SELECT jpeg FROM previews JOIN pages ON id = page_id WHERE source = ? AND page = ?"""
         with _reported(self.path):
-            row = self._database.execute(query, (_storable(source), page)).fetchone()
+            row = self._database.execute(query, (storable(source), page)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def page(self, source: str, page: int) -> PageReading | None:
+        """One page of the run, without its pictures; None if there is no such page."""
+        query = """
+            SELECT id, source, page, problem, digest, content, work, registration, NULL FROM pages
+            WHERE source = ? AND page = ? AND position IS NOT NULL"""
+        with _reported(self.path):
+            row = self._database.execute(query, (storable(source), page)).fetchone()
+            return self._page(*row) if row else None
+
+    def crop(self, source: str, page: int, field: str) -> bytes:
+        """The picture (JPEG, see `cropping.field_crop`) of a field that was doubtful; else empty."""
+        query = """
+            SELECT jpeg FROM crops JOIN pages ON id = page_id WHERE source = ? AND page = ? AND field = ?"""
+        with _reported(self.path):
+            row = self._database.execute(query, (storable(source), page, field)).fetchone()
         return bytes(row[0]) if row else b""
 
     def _page(
@@ -165,6 +253,8 @@ class Store:
         page: int,
         problem: str,
         digest: str,
+        content: str,
+        work: str,
         registration: str | None,
         preview: bytes | None,
     ) -> PageReading:
@@ -176,6 +266,8 @@ class Store:
             page=page,
             problem=problem,
             digest=digest,
+            content=content,
+            work=work,
             registration=None if registration is None else _registration(registration),
             fields=tuple(_field(*row) for row in self._database.execute(query, (row_id,))),
             preview=preview or b"",
@@ -205,10 +297,14 @@ def _reported(path: Path) -> Iterator[None]:
 
 
 def _insert(database: sqlite3.Connection, position: int, reading: PageReading) -> None:
+    place = (storable(reading.source), reading.page)
+    database.execute("DELETE FROM pages WHERE (source, page) = (?, ?) AND position IS NULL", place)
     registration = None if reading.registration is None else json.dumps(asdict(reading.registration))
     row_id = database.execute(
-        "INSERT INTO pages (position, source, page, problem, digest, registration) VALUES (?, ?, ?, ?, ?, ?)",
-        (position, _storable(reading.source), reading.page, reading.problem, reading.digest, registration),
+        """
+        INSERT INTO pages (position, source, page, problem, digest, content, work, registration)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        (position, *place, reading.problem, reading.digest, reading.content, reading.work, registration),
     ).lastrowid
     rows = (
         (row_id, n, f.field, f.kind, f.value, float(f.confidence), f.status, f.reason, f.runner_up,
@@ -218,10 +314,12 @@ def _insert(database: sqlite3.Connection, position: int, reading: PageReading) -
     database.executemany("INSERT INTO fields VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     if reading.preview:
         database.execute("INSERT INTO previews VALUES (?, ?)", (row_id, reading.preview))
+    crops = ((row_id, field, jpeg) for field, jpeg in reading.crops)
+    database.executemany("INSERT INTO crops VALUES (?, ?, ?)", crops)
 
 
-def _storable(path: str) -> str:
-    """A file name whose bytes are no UTF-8 reaches Python as lone surrogates, which SQLite cannot hold."""
+def storable(path: str) -> str:
+    """A path as the store knows it: SQLite cannot hold the surrogates that stand for bytes of no UTF-8."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 
@@ -251,4 +349,6 @@ def _box(
 def _registration(text: str) -> Registration:
     values = json.loads(text)
     values["page_to_scan"] = tuple(tuple(row) for row in values["page_to_scan"])
+    if bend := values.get("bend"):
+        values["bend"] = Bend(**bend | {"shifts": tuple(map(tuple, bend["shifts"]))})
     return Registration(**values)

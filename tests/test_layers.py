@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "omrgrade"
-VOCABULARY = {"records", "errors", "resources", ""}
+VOCABULARY = {"records", "errors", "resources", "codec", "lock", "placing", ""}
 STAGES = {
     "images", "registration", "cropping", "normalize", "classify", "boxes", "choices", "fields",
     "grading", "itemstats", "metrics",
 }  # fmt: skip
 INPUTS = {"template", "key", "roster", "tables"}
-MIDDLE = {"pipeline", "engine", "store"}
+MIDDLE = {"pipeline", "engine", "store", "resume", "corrections", "marking", "kept"}
 TOP = {"outputs", "review", "training", "render", "simulate"}
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),

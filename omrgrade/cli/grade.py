@@ -102,10 +102,10 @@ def command(
     if accept is not None:
         policy = replace(policy, accept=accept)
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
-    pages = find_pages(scans, exclude=own)  # before the store of an earlier run is replaced
+    pages = find_pages(scans, exclude=own)
     jobs = jobs or default_jobs(len(pages))
-    check_directory(output)
-    with Store.create(output / "run.sqlite") as store:
+    with Store.resume(output / "run.sqlite") as store:
+        check_directory(output)
         with _progress(len(pages), verbose=verbose, quiet=quiet) as progress:
             batch = grade_batch(
                 pages,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from omrgrade.errors import OutputError
 
+_PREFIX = ".omrgrade-"
+
 
 class Staging:
     """A folder beside the results where they are written first."""
@@ -53,7 +55,7 @@ def staged(directory: Path) -> Iterator[Staging]:
     aside: Path | None = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".omrgrade-", dir=directory))
+        aside = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=directory))
         yield Staging(aside)
     except OSError as reason:
         raise OutputError(
@@ -68,6 +70,11 @@ def staged(directory: Path) -> Iterator[Staging]:
 
 
 def check_directory(directory: str | Path) -> None:
-    """Raise `OutputError` now rather than after an hour of grading if `directory` cannot take results."""
+    """Raise `OutputError` now rather than after an hour of grading if `directory` cannot take results.
+
+    Only for whoever has locked it: what killed runs have left behind is removed.
+    """
+    for left in Path(directory).glob(f"{_PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
     with staged(Path(directory)) as staging:
         staging.write("try", b"")

@@ -96,6 +96,8 @@ def _pages_line(batch: Batch) -> str:
     line = _counted(len(batch.pages), "page") or "no pages"
     if batch.unreadable:
         line += f", {batch.unreadable} unreadable"
+    if batch.kept:
+        line += f", {batch.kept} of them read before"
     return f"{line}, {batch.seconds:.1f} s" if batch.seconds else line
 
 
