@@ -167,7 +167,7 @@ def _draw_in_place(ink, strokes, rng):
 def test_strokes_are_smooth_not_blocks():
     """At 300 dpi the outline of a digit has no steps of upscaled pixels: its edge is one pixel of grey."""
     rng = np.random.default_rng(1)
-    digits = Digits()
+    digits = Digits.load()
     hand = Hand(pen=Pen(width=0.6, darkness=1.0), size=0.8, slant=0.0, unsteady=0.0)
     box = load_template("numeric-a4").field("q1").boxes[0]
     for digit in range(10):
@@ -183,7 +183,7 @@ def test_strokes_are_smooth_not_blocks():
 
 def test_most_digits_keep_within_their_box():
     rng = np.random.default_rng(2)
-    digits = Digits()
+    digits = Digits.load()
     box = load_template("numeric-a4").field("q1").boxes[0]
     s = 300 / 25.4
     outside = 0
@@ -209,7 +209,7 @@ def test_a_missing_or_foreign_data_set_is_named(tmp_path, content):
     elif content is not None:
         np.savez(path, y_test=np.arange(5), **content)
     with pytest.raises(DatasetError, match=r"mnist\.npz"):
-        Digits(path)
+        Digits.load(path)
 
 
 # ---------------------------------------------------------------- a class

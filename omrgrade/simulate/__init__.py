@@ -119,7 +119,7 @@ def _blank(template: Template) -> NDArray[np.uint8]:
 
 @functools.lru_cache(maxsize=1)
 def _default_digits() -> Digits:
-    return Digits()
+    return Digits.load()
 
 
 # ---------------------------------------------------------------- one field
@@ -169,7 +169,7 @@ def simulate_batch(
     `data` is an MNIST ``.npz``; `on_page` is called with the number of pages done.
     """
     directory = Path(directory)
-    digits = Digits(data)
+    digits = Digits.load(data)
     rng = np.random.default_rng(seed)
     key, roster = make_key(template, rng), make_roster(template, count, rng)
     paths: list[Path] = []

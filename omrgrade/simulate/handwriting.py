@@ -55,10 +55,16 @@ class Strokes:
 
 
 class Digits:
-    """The MNIST test digits, to be drawn by label."""
+    """Images of digits, to be drawn by label; MNIST's test digits unless others are given."""
 
-    def __init__(self, path: str | Path | None = None) -> None:
-        """Load an ``.npz`` with `x_test` (n, 28, 28) uint8 and `y_test`; the bundled one by default."""
+    def __init__(self, images: Grey, labels: NDArray[np.integer]) -> None:
+        """Images (n, 28, 28) uint8, ink bright, and their labels (n,); every digit must be there."""
+        self._images: Grey = images
+        self._by_label = [np.flatnonzero(labels == digit) for digit in range(10)]
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> Digits:
+        """From an ``.npz`` with `x_test` (n, 28, 28) uint8 and `y_test`; the bundled one by default."""
         path = Path(path) if path is not None else bundled("models", "mnist.npz")
         try:
             with np.load(path) as data:
@@ -72,8 +78,7 @@ class Digits:
             raise DatasetError(
                 "expected 28x28 images of all ten digits", where=str(path), received=images.shape
             )
-        self._images: Grey = images
-        self._by_label = [np.flatnonzero(labels == digit) for digit in range(10)]
+        return cls(images, labels)
 
     def pick(self, digit: int, rng: np.random.Generator) -> Strokes:
         """A random test image of that digit, as strokes; blots are passed over."""
