@@ -85,8 +85,10 @@ def command(
         raise click.UsageError("--accept and --max-error both set the threshold: give one of them")
     from omrgrade.classify import load_classifier
     from omrgrade.images import find_pages
+    from omrgrade.kept import RUN_FILE, KeptRun, keep_run
     from omrgrade.key import load_key, unkeyed_items
-    from omrgrade.outputs import WRITERS, check_directory, write_outputs
+    from omrgrade.outputs import WRITERS, check_directory, write_results
+    from omrgrade.outputs.stored import stored_results
     from omrgrade.outputs.summary import marks_table, summary
     from omrgrade.pipeline import default_jobs, grade_batch, policy_for
     from omrgrade.roster import load_roster
@@ -104,7 +106,7 @@ def command(
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
     pages = find_pages(scans, exclude=own)
     jobs = jobs or default_jobs(len(pages))
-    with Store.resume(output / "run.sqlite") as store:
+    with Store.resume(output / RUN_FILE) as store:
         check_directory(output)
         with _progress(len(pages), verbose=verbose, quiet=quiet) as progress:
             batch = grade_batch(
@@ -119,16 +121,17 @@ def command(
                 progress=progress,
             )
         batch = replace(batch, seconds=time.monotonic() - clock)
-        write = partial(
-            write_outputs,
-            batch,
-            output,
+        run = KeptRun(
             template=template,
             key=key,
             roster=roster,
-            run_info=_run_info(started, classifier.card.sha256, policy, scans, jobs),
-            preview=lambda page: store.preview(page.source, page.page),
+            info=_run_info(started, classifier.card.sha256, policy, scans, jobs),
+            model=str(model.resolve()) if model else "",
+            seconds=batch.seconds,
+            interrupted=batch.interrupted,
         )
+        keep_run(store, run)
+        write = partial(write_results, stored_results(store, run, batch), output)
         write(formats=[name for name in WRITERS if name != "overlays"])
         if not quiet:
             click.echo(marks_table(batch))

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from omrgrade.errors import OutputError
-from omrgrade.outputs import absent, marks, overlays, readings, review, run
+from omrgrade.outputs import absent, corrections, marks, overlays, readings, review, run
 from omrgrade.outputs.results import Results, own_preview
 from omrgrade.outputs.staging import check_directory, staged
+from omrgrade.outputs.stored import load_results
 from omrgrade.records import AnswerKey, Batch, PageReading, Roster, RunInfo, Template
 
-__all__ = ["WRITERS", "check_directory", "write_outputs"]
+__all__ = ["WRITERS", "check_directory", "load_results", "write_outputs", "write_results"]
 
 Writer = Callable[[Results], Iterator[tuple[str, bytes]] | Iterator[tuple[str, bytes | None]]]
 """Yields (file name under the results, contents), file by file; None for a file that must not be there."""
@@ -21,6 +22,7 @@ WRITERS: dict[str, Writer] = {
     "readings": readings.render,
     "review": review.render,
     "absent": absent.render,
+    "corrections": corrections.render,
     "run": run.render,
     "overlays": overlays.render,
 }
@@ -44,9 +46,6 @@ def write_outputs(
     `preview` gives the JPEG of a page, or b"" where there is none, and is asked for one page at a time.
     `progress` is called with the name of each file as it is done.
     """
-    unknown = [name for name in formats if name not in WRITERS]
-    if unknown:
-        raise OutputError("no such format", fix=f"choose from {', '.join(WRITERS)}", received=unknown[0])
     results = Results(
         batch=batch,
         template=template,
@@ -55,6 +54,20 @@ def write_outputs(
         run=run_info or RunInfo(),
         preview=preview,
     )
+    return write_results(results, directory, formats=formats, progress=progress)
+
+
+def write_results(
+    results: Results,
+    directory: str | Path,
+    *,
+    formats: Sequence[str] = tuple(WRITERS),
+    progress: Callable[[str], object] | None = None,
+) -> tuple[Path, ...]:
+    """Write results, e.g. those of `load_results`, as `write_outputs` does a batch."""
+    unknown = [name for name in formats if name not in WRITERS]
+    if unknown:
+        raise OutputError("no such format", fix=f"choose from {', '.join(WRITERS)}", received=unknown[0])
     with staged(Path(directory)) as staging:
         for name, data in _files(results, formats):
             if data is None:

@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def rows(results: Results) -> Iterator[Sequence[Cell]]:
-    """What each field says, with its score if it has one."""
+    """What each field says, with its score if it has one. Status: a person's, where one has settled it."""
     for page, marks in results.sheets():
         scores = scores_by_item(marks)
         for reading in page.fields:
@@ -38,7 +38,7 @@ def rows(results: Results) -> Iterator[Sequence[Cell]]:
                 reading.kind,
                 reading.value,
                 reading.confidence,
-                reading.status,
+                reading.settled or reading.status,
                 reading.reason,
                 *((score.answer, score.outcome, score.points, score.max_points) if score else (None,) * 4),
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from omrgrade.records import (
     AnswerKey,
     Batch,
+    Correction,
     FieldReading,
     ItemScore,
     PageReading,
@@ -36,6 +37,7 @@ class Results:
     roster: Roster | None = None
     run: RunInfo = field(default_factory=RunInfo)
     preview: Callable[[PageReading], bytes] = own_preview  # JPEG of a page, asked for one page at a time
+    corrections: tuple[Correction, ...] = ()  # the run's log, oldest first
 
     def sheets(self) -> Iterator[tuple[PageReading, SheetMarks]]:
         """Every page with its marks, in page order."""

@@ -1,0 +1,284 @@
+"""What people decided about a run's readings: a log in the run's file, and what follows from it.
+
+The log only grows: taking a decision back is an entry too. The machine's readings stay as they were made, and
+corrected ones are worked out from both. Nobody overwrites what he has not seen: a decision says which entry
+about its field (or page) was the last when it was made, and is refused if that is no longer the last one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from sqlite3 import Connection
+
+from omrgrade.codec import from_text, to_text
+from omrgrade.errors import OutputError
+from omrgrade.fields import KINDS
+from omrgrade.records import (
+    Action,
+    BoxReading,
+    Correction,
+    Field,
+    FieldReading,
+    PageReading,
+    Settled,
+    Template,
+)
+from omrgrade.store import Store, storable
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS corrections (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time TEXT NOT NULL,
+    who TEXT NOT NULL,
+    source TEXT NOT NULL,
+    page INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    field TEXT NOT NULL,
+    box INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    value TEXT NOT NULL,
+    old TEXT NOT NULL,
+    undoes INTEGER NOT NULL,
+    reading TEXT,
+    preview BLOB
+);
+CREATE INDEX IF NOT EXISTS corrections_by_place ON corrections (source, page, field);
+"""
+_COLUMNS = "id, time, who, source, page, digest, field, box, action, value, old, undoes"
+
+BY_HAND = "marked as doubtful"
+"""The reason of a reading that a person put under review."""
+
+
+class ConflictError(OutputError):
+    """Somebody else has decided about the same thing in the meantime."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What a person wants; see `Correction` for the fields."""
+
+    source: str
+    page: int
+    digest: str
+    action: Action
+    version: int  # the last entry about this field or page that the person has seen; 0 for none
+    field: str = ""
+    box: int = 0
+    value: str = ""
+    old: str = ""
+    reading: PageReading | None = None  # "reread": what the page says now, with its preview
+
+
+def page_digest(page: PageReading, template: Template) -> str:
+    """What a correction holds for: these pixels, read with this template."""
+    return f"{page.digest[:32]}.{template.digest[:32]}"
+
+
+class Corrections:
+    """The log of a run. Every call is a transaction of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        with store.writing() as database:
+            for statement in _TABLE.split(";"):
+                database.execute(statement)
+
+    def entries(self, *, after: int = 0, page: tuple[str, int] | None = None) -> tuple[Correction, ...]:
+        """All entries, those later than `after`, or those about one page (source, number), oldest first."""
+        query, values = f"SELECT {_COLUMNS} FROM corrections WHERE id > ?", [str(after)]
+        if page is not None:
+            query, values = f"{query} AND source = ? AND page = ?", [*values, storable(page[0]), str(page[1])]
+        rows = self._store.rows(f"{query} ORDER BY id", values)
+        return tuple(_correction(*row) for row in rows)
+
+    def rereading(self, entry: int) -> PageReading:
+        """What a page said when it was read again, without its preview."""
+        for (text,) in self._store.rows("SELECT reading FROM corrections WHERE id = ?", (entry,)):
+            page: PageReading = from_text(text, where=str(self._store.path))
+            return page
+        raise OutputError("no such entry", where=str(self._store.path), received=entry)
+
+    def preview(self, entry: int) -> bytes:
+        """The picture (JPEG) that belongs to `rereading`."""
+        for (jpeg,) in self._store.rows("SELECT preview FROM corrections WHERE id = ?", (entry,)):
+            return bytes(jpeg or b"")
+        return b""
+
+    def decide(self, decisions: Sequence[Decision], who: str) -> tuple[Correction, ...]:
+        """Keep decisions, all of them or none; `ConflictError` if one was made on an outdated view."""
+        time = datetime.now().astimezone().isoformat(timespec="seconds")
+        with self._store.writing() as database:
+            for decision in decisions:
+                place = (storable(decision.source), decision.page, decision.field)
+                self._check_version(place, decision.version)
+            made = []
+            for d in decisions:
+                reading = None if d.reading is None else to_text(replace(d.reading, preview=b"", crops=()))
+                row = (time, who, storable(d.source), d.page, d.digest, d.field, d.box, d.action, d.value,
+                       d.old, 0, reading, d.reading.preview if d.reading else None)  # fmt: skip
+                made.append(_insert(database, row))
+        return tuple(entry for entry in self.entries(after=min(made) - 1) if entry.id in made) if made else ()
+
+    def undo(self, entry: int, who: str) -> Correction:
+        """Take back the last standing decision about a field or page; `ConflictError` if it is not that."""
+        with self._store.writing() as database:
+            found = {e.id: e for e in standing(self.entries())}.get(entry)
+            if found is None:
+                raise ConflictError("this decision has been taken back already")
+            place = (found.source, found.page, found.field)
+            later = [
+                e.id
+                for e in standing(self.entries(after=entry))
+                if (e.source, e.page, e.field) == place and not e.undoes
+            ]
+            if later:
+                raise ConflictError("something else has been decided there since")
+            time = datetime.now().astimezone().isoformat(timespec="seconds")
+            row = (time, who, *place[:2], found.digest, found.field, found.box, "undo", found.old,
+                   found.value or found.action, entry, None, None)  # fmt: skip
+            made = _insert(database, row)
+        return self.entries(after=made - 1)[0]
+
+    def _check_version(self, place: tuple[str, int, str], version: int) -> None:
+        query = "SELECT coalesce(max(id), 0) FROM corrections WHERE (source, page, field) = (?, ?, ?)"
+        ((latest,),) = self._store.rows(query, place)
+        if latest != version:
+            raise ConflictError("somebody else, or another tab, has changed this since you saw it")
+
+
+def _insert(database: Connection, row: tuple[object, ...]) -> int:
+    marks = ", ".join("?" * len(row))
+    names = f"{_COLUMNS.removeprefix('id, ')}, reading, preview"
+    cursor = database.execute(f"INSERT INTO corrections ({names}) VALUES ({marks})", row)
+    return int(cursor.lastrowid or 0)
+
+
+def _correction(
+    id: int, time: str, who: str, source: str, page: int, digest: str, field: str, box: int, action: Action,
+    value: str, old: str, undoes: int,
+) -> Correction:  # fmt: skip
+    return Correction(
+        id=id, time=time, who=who, source=source, page=page, digest=digest, field=field, box=box,
+        action=action, value=value, old=old, undoes=undoes,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- what follows from them
+
+
+def standing(entries: Iterable[Correction]) -> list[Correction]:
+    """The decisions that nobody has taken back, oldest first."""
+    entries = list(entries)
+    undone = {entry.undoes for entry in entries}
+    return [entry for entry in entries if not entry.undoes and entry.id not in undone]
+
+
+def corrected_pages(
+    store: Store, template: Template, pages: Iterable[PageReading] | None = None
+) -> Iterator[PageReading]:
+    """The run's pages, or the given ones of it, in order, with everything that people decided."""
+    log = Corrections(store)
+    by_page: dict[tuple[str, int], list[Correction]] = defaultdict(list)
+    for entry in standing(log.entries()):
+        by_page[entry.source, entry.page].append(entry)
+    for page in store.pages() if pages is None else pages:
+        entries = by_page.get((storable(page.source), page.page), ())
+        yield corrected(page, entries, template, log) if entries else page
+
+
+def corrected(
+    page: PageReading, entries: Sequence[Correction], template: Template, log: Corrections | None = None
+) -> PageReading:
+    """A page with its standing decisions, oldest first. Those about other pixels or another template pass.
+
+    Fields that say the same (`Field.same_as`) follow the one that was decided last. log: where pages
+    that were read again are found.
+    """
+    digest = page_digest(page, template)
+    holding = [entry for entry in entries if entry.digest == digest]
+    again = [entry.id for entry in holding if entry.action == "reread"]
+    if again and log:
+        read = log.rereading(again[-1])
+        page = replace(read, source=page.source, page=page.page, digest=page.digest, problem="")
+    if any(entry.action == "aside" for entry in holding):
+        page = replace(page, aside=True)
+    readings = {reading.field: reading for reading in page.fields}
+    fields = {field.id: field for field in template.fields}
+    machine = dict(readings)
+    for entry in holding:
+        if entry.field in readings and entry.field in fields:
+            field = fields[entry.field]
+            readings[field.id] = _decided(readings[field.id], machine[field.id], entry, field)
+            _twins_follow(readings, field, template)
+    if readings == machine:
+        return page
+    return replace(page, fields=tuple(readings[reading.field] for reading in page.fields))
+
+
+def _decided(reading: FieldReading, machine: FieldReading, entry: Correction, field: Field) -> FieldReading:
+    if entry.action == "illegible":
+        return replace(reading, value="", confidence=1.0, status="blank", reason="", runner_up="",
+                       settled="illegible")  # fmt: skip
+    if entry.box and entry.box <= len(reading.boxes):
+        boxes = [*reading.boxes]
+        boxes[entry.box - 1] = _decided_box(boxes[entry.box - 1], entry)
+        made = KINDS[field.kind](field, boxes)
+        return made if made.status == "review" else replace(made, settled=_settled(made.value, machine))
+    if entry.action == "doubt":
+        return replace(reading, status="review", reason=BY_HAND, settled="")
+    value = entry.value if entry.action == "set" else ""
+    return replace(
+        reading,
+        value=value,
+        confidence=1.0,
+        status="read" if value else "blank",
+        reason="",
+        runner_up="",
+        boxes=_spread(value, reading, field),
+        settled=_settled(value, machine),
+    )
+
+
+def _settled(value: str, machine: FieldReading) -> Settled:
+    return "confirmed" if value == machine.value else "corrected"
+
+
+def _decided_box(box: BoxReading, entry: Correction) -> BoxReading:
+    if entry.action == "doubt":
+        return replace(box, status="review", reason=BY_HAND)
+    value = entry.value if entry.action == "set" else ""
+    return replace(box, value=value, confidence=1.0, status="read" if value else "blank", reason="")
+
+
+def _spread(value: str, reading: FieldReading, field: Field) -> tuple[BoxReading, ...]:
+    """A number's digits in its boxes, where it is plain which goes where; else the boxes as they are."""
+    if field.kind != "digits" or not value.isdecimal():
+        return reading.boxes
+    written = [n for n, box in enumerate(reading.boxes) if box.status != "blank"]
+    places = written if len(written) == len(value) else list(range(len(reading.boxes)))
+    if len(places) != len(value):
+        return reading.boxes
+    digits = dict(zip(places, value, strict=True))
+    return tuple(
+        replace(box, value=digits.get(n, ""), confidence=1.0, status="read" if n in digits else "blank",
+                reason="")
+        for n, box in enumerate(reading.boxes)
+    )  # fmt: skip
+
+
+def _twins_follow(readings: dict[str, FieldReading], field: Field, template: Template) -> None:
+    """Fields that carry the same value say what was decided about one of them."""
+    decided, group = readings[field.id], field.same_as or field.id
+    for twin in template.fields:
+        other = readings.get(twin.id)
+        if other is None or twin.id == field.id or (twin.same_as or twin.id) != group or not decided.settled:
+            continue
+        same = (other.value, other.status) == (decided.value, decided.status)
+        readings[twin.id] = other if same else replace(
+            other, value=decided.value, confidence=1.0, status=decided.status, reason="", runner_up="",
+            settled=decided.settled if decided.settled == "illegible" else "corrected",
+        )  # fmt: skip
