@@ -285,8 +285,8 @@ def test_a_surprise_in_a_stage_costs_only_its_page(folder, batch, monkeypatch):
 
 def test_ctrl_c_between_keeping_and_counting_loses_no_page(folder, tmp_path):
     class Interrupted(Store):
-        def add_pages(self, readings):
-            super().add_pages(readings)
+        def add_pages(self, readings, positions=()):
+            super().add_pages(readings, positions)
             if len(self) == 8:
                 raise KeyboardInterrupt
 
