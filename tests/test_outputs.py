@@ -37,7 +37,7 @@ from omrgrade.records import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-TABLES = ("marks.csv", "readings.csv", "review.csv", "absent.csv")
+TABLES = ("marks.csv", "readings.csv", "review.csv", "absent.csv", "items.csv", "answers.csv")
 TEMPLATE = make_template()
 KEY = AnswerKey(
     items=(
@@ -211,7 +211,7 @@ def leftovers(directory):
 
 def test_nothing_but_the_results_stays_behind(tmp_path):
     write(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*TABLES, "run.json"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*TABLES, "run.json", "report.html"])
 
 
 def test_a_full_disk_leaves_the_older_results_whole(tmp_path, monkeypatch):

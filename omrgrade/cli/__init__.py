@@ -15,6 +15,7 @@ from omrgrade.errors import OmrgradeError
 # command -> module that defines `command`; imported only when it is called.
 COMMANDS = {
     "grade": "Read and mark scanned sheets.",
+    "report": "Write the class and the test on one page: item analysis, reliability, reading quality.",
     "sheet": "Print a template as PDF.",
     "template": "Check a template.",
     "simulate": "Make filled, scanned-looking pages with known truth.",

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from omrgrade.itemstats.answers import (
     OMITTED,
+    OTHER,
     AnswerStatistics,
     Suspicion,
     answer_statistics,
@@ -77,6 +78,17 @@ class ItemStatistics:
     def settled(self) -> int:
         """Sheets on which it is scored."""
         return self.correct + self.incorrect + self.omitted
+
+    @property
+    def lures(self) -> tuple[str, ...]:
+        """Wrong answers that several of the better pupils give, and rather than the right one."""
+        right = max((a.point_biserial or 0.0 for a in self.answers if a.right), default=0.0)
+        return tuple(
+            a.value
+            for a in self.answers
+            if not a.right and a.value not in (OTHER, OMITTED) and a.count >= 3
+            if (a.point_biserial or 0.0) > max(0.1, right)
+        )
 
     @property
     def discrimination(self) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from omrgrade import __version__
+from omrgrade.outputs import items
 from omrgrade.outputs.results import Results
 
 # What a reading depends on, by the name of its distribution.
@@ -39,6 +40,7 @@ def document(results: Results) -> dict[str, object]:
             "absent": len(batch.absent),
             "sheets_by_status": dict(sorted(Counter(sheet.status for sheet in batch.marks).items())),
         },
+        "statistics": items.summary(items.statistics(results)) if results.key else None,
         "interrupted": batch.interrupted,
         "started": run.started or None,
         "seconds": round(batch.seconds, 3),
