@@ -44,6 +44,7 @@ from omrgrade.records import (
 )
 from omrgrade.registration import register
 from omrgrade.resume import Place, file_digest, unread
+from omrgrade.snapshots import field_picture, scan_picture
 from omrgrade.store import Store
 
 Grey = NDArray[np.uint8]
@@ -191,11 +192,18 @@ def _read_pages(
     digits = [crop for page in pages for f in template.fields if f.kind == "digits" for crop in _of(page, f)]
     boxes = iter(read_crops(digits, classifier, policy))
     return [
-        replace(page.reading, fields=tuple(_read_fields(page, template, boxes, policy)))
+        _with_pictures(page, tuple(_read_fields(page, template, boxes, policy)), template)
         if page.crops
         else page.reading
         for page in pages
     ]
+
+
+def _with_pictures(page: _Page, fields: tuple[FieldReading, ...], template: Template) -> PageReading:
+    """The page's reading, with a picture of each field that a person has to look at."""
+    doubtful = [template.field(reading.field) for reading in fields if reading.status == "review"]
+    pictures = tuple((field.id, field_picture(field, _of(page, field))) for field in doubtful)
+    return replace(page.reading, fields=fields, crops=pictures)
 
 
 def _of(page: _Page, field: Field) -> list[Crop]:
@@ -208,13 +216,14 @@ def _open_page(source: PageRef | Scan, template: Template, policy: Policy) -> _P
         name, number = source.source, source.page
     else:
         name, number = source.path, source.page
-    blank = PageReading(source=name, page=number)
+    blank, scan = PageReading(source=name, page=number), None
     try:
         scan = source if isinstance(source, Scan) else read_scan(source)
         blank = replace(blank, digest=page_digest(scan))
         registration = register(scan, template, max_residual=policy.max_residual)
     except PageError as error:
-        return _Page(reading=replace(blank, problem=error.reason), crops={})
+        picture = b"" if scan is None else scan_picture(scan)
+        return _Page(reading=replace(blank, problem=error.reason, preview=picture), crops={})
     preview = upright_preview(scan, registration, template)
     crops = {field.id: crop_field(scan, registration, field) for field in template.fields}
     return _Page(reading=replace(blank, registration=registration, preview=preview), crops=crops)
@@ -289,7 +298,7 @@ def grade_batch(
         for places, chunk in _read(work, todo, jobs):
             if store is not None:  # an empty store is falsy
                 _keep(store, chunk, places)
-                chunk = [replace(page, preview=b"") for page in chunk]
+                chunk = [replace(page, preview=b"", crops=()) for page in chunk]
             pages.extend(chunk)
             for page in chunk:
                 tell(page)

@@ -373,7 +373,7 @@ class SheetMarks:
     source: str
     page: int
     student_id: str
-    status: str  # ok, review, unknown_student, duplicate_student, duplicate_page, unreadable
+    status: str  # ok, review, unknown_student, duplicate_student, duplicate_page, unreadable, set_aside
     problem: str  # in words; "" when status is "ok" or "review"
     scores: tuple[ItemScore, ...]
     total: float
@@ -433,7 +433,7 @@ class Batch:
     @property
     def unreadable(self) -> int:
         """Pages that gave no reading."""
-        return sum(1 for page in self.pages if page.problem)
+        return sum(1 for page in self.pages if page.problem and not page.aside)
 
     @property
     def to_review(self) -> int:

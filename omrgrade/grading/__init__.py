@@ -22,7 +22,7 @@ from omrgrade.records import (
     Template,
 )
 
-NOT_COUNTED = frozenset({"unreadable", "duplicate_page"})
+NOT_COUNTED = frozenset({"unreadable", "duplicate_page", "set_aside"})
 """Statuses of pages that earn no marks and do not enter a mean."""
 
 
@@ -185,7 +185,9 @@ def _originals(pages: Sequence[PageReading]) -> list[PageReading | None]:
     """For each page the earlier one with the same pixels, if any."""
     first: dict[str, PageReading] = {}
     return [
-        None if not page.digest or (seen := first.setdefault(page.digest, page)) is page else seen
+        None
+        if not page.digest or page.aside or (seen := first.setdefault(page.digest, page)) is page
+        else seen
         for page in pages
     ]
 
@@ -217,6 +219,9 @@ class _Marker:
             maximum=self._maximum,
             to_review=0,
         )
+        if page.aside:
+            problem = f"set aside by hand: {page.problem}" if page.problem else "set aside by hand"
+            return dataclasses.replace(row, status="set_aside", problem=problem)
         if page.problem:
             return row
         if copy_of:

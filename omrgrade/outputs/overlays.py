@@ -55,7 +55,7 @@ def render(results: Results) -> Iterator[tuple[str, bytes]]:
     names = file_names(results.batch.pages)
     pupils = {p.student_id: p.name for p in results.roster.pupils} if results.roster else {}
     for name, (page, marks) in zip(names, results.sheets(), strict=True):
-        preview = results.preview(page)
+        preview = b"" if page.problem else results.preview(page)
         pixels = cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_COLOR) if preview else None
         if pixels is None:
             continue

@@ -80,6 +80,7 @@ def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
             _counted(counts["unknown_student"], "sheet", "without a known student number"),
             _counted(counts["duplicate_student"], "sheet", "with a student number that others claim too"),
             _counted(counts["duplicate_page"], "page", "scanned twice, counted once"),
+            _counted(counts["set_aside"], "page", "set aside by hand"),
             _absent_line(batch.absent, batch.marks),
             f"not in the key, so not scored: {', '.join(unkeyed)}" if unkeyed else "",
             "interrupted: not all pages were read" if batch.interrupted else "",
@@ -103,7 +104,7 @@ def _pages_line(batch: Batch) -> str:
 
 def _unreadable_lines(batch: Batch) -> list[str]:
     """Which pages gave nothing, and why."""
-    unread = [page for page in batch.pages if page.problem]
+    unread = [page for page in batch.pages if page.problem and not page.aside]
     more = [f"  and {len(unread) - _NAMED} more, see review.csv"] if len(unread) > _NAMED else []
     return [f"  {page_line(page)}" for page in unread[:_NAMED]] + more
 
