@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from omrgrade.placing import local_matrix, place
 from omrgrade.records import PREVIEW_PX_PER_MM, Crop, Rect, Registration, Scan, Template
 
 Array = NDArray[np.float64]
@@ -24,9 +25,11 @@ def crop_boxes(
     than `scale` it is smoothed first, so that thin strokes and 1-bit scans keep their grey; what lies outside
     of the scan repeats its rim.
     """
-    matrix = np.array(registration.page_to_scan)
     rim = round(margin * scale)
-    return [Crop(pixels=_crop(scan.pixels, matrix, rect, rim, scale), margin=rim) for rect in rects]
+    return [
+        Crop(pixels=_crop(scan.pixels, local_matrix(registration, rect), rect, rim, scale), margin=rim)
+        for rect in rects
+    ]
 
 
 def _crop(pixels: NDArray[np.uint8], matrix: Array, rect: Rect, rim: int, scale: float) -> NDArray[np.uint8]:
@@ -76,5 +79,23 @@ def _warp(pixels: NDArray[np.uint8], to_scan: Array, width: int, height: int) ->
 def upright_preview(scan: Scan, registration: Registration, template: Template) -> bytes:
     """The whole page, upright, as grey JPEG at `PREVIEW_PX_PER_MM`: what overlays are drawn on."""
     sheet = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
-    page = _crop(scan.pixels, np.array(registration.page_to_scan), sheet, 0, PREVIEW_PX_PER_MM)
+    if registration.bend is None:
+        page = _crop(scan.pixels, np.array(registration.page_to_scan), sheet, 0, PREVIEW_PX_PER_MM)
+    else:
+        page = _bent_page(scan.pixels, registration, template)
     return bytes(cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, PREVIEW_QUALITY])[1])
+
+
+def _bent_page(
+    pixels: NDArray[np.uint8], registration: Registration, template: Template
+) -> NDArray[np.uint8]:
+    """The whole page flattened; where each pixel lies is computed for every eighth and interpolated."""
+    width, height = (round(mm * PREVIEW_PX_PER_MM) for mm in (template.page_width, template.page_height))
+    columns, rows = width // 8 + 2, height // 8 + 2
+    x, y = np.meshgrid(np.arange(columns) * 8.0, np.arange(rows) * 8.0)
+    points = np.stack([x + 0.5, y + 0.5], axis=-1) / PREVIEW_PX_PER_MM
+    coarse = place(registration, points).astype(np.float32)
+    # px of the result -> cell of the coarse map
+    fine = np.array([[1 / 8, 0, 0], [0, 1 / 8, 0]], np.float32)
+    where = cv2.warpAffine(coarse, fine, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(cv2.remap(pixels, where, None, cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE))

@@ -96,7 +96,9 @@ class Fiducials:
     method: str  # a key of registration.METHODS
     dictionary: str = ""  # "aruco": e.g. "4x4_50"
     ids: tuple[int, ...] = ()  # "aruco": top-left, top-right, bottom-right, bottom-left
-    boxes: tuple[Rect, ...] = ()  # markers, top-left first, clockwise; "timing": the marks, track by track; mm
+    boxes: tuple[
+        Rect, ...
+    ] = ()  # markers, top-left first, clockwise; "timing": the marks, track by track; mm
     marker: str = ""  # "corners": "square", "circle", "cross" or "picture"
     picture: bytes = b""  # PNG, grey: one marker ("corners"), or the blank form, which fills it ("reference")
     tracks: tuple[int, ...] = ()  # "timing": how many of `boxes` each track has
@@ -256,6 +258,7 @@ class Span:
     cut: bool  # its left end is a cut through ink
     height: float  # in parts of the height of the number's tallest component
     width: float  # likewise
+    print_like: bool = False  # one piece along the outline: it may be print, and no digit at all
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -268,6 +271,7 @@ class NumberInk:
     noise: float  # grey levels, standard deviation of the paper
     lines: int  # sides on which a printed line was found and removed, 0-4
     through: bool = False  # a piece of it comes in from outside and leaves on the other side
+    faint: bool = False  # beside it stands ink as large that is too faint to be taken with it
 
     @property
     def empty(self) -> bool:

@@ -165,6 +165,16 @@ class Store:
             for position, reading in zip(positions or count(end), readings, strict=bool(positions)):
                 _insert(database, position, reading)
 
+    def note_reading(self, refs: Sequence[PageRef]) -> None:
+        """Say which pages this process is about to read itself: should it die, the next run is told."""
+        if self._lock:
+            self._lock.reading([(storable(ref.path), ref.page) for ref in refs])
+
+    @property
+    def left_behind(self) -> tuple[tuple[str, int], ...]:
+        """Pages, by `storable` source and number, that the last run was reading itself when it died."""
+        return self._lock.left_behind if self._lock else ()
+
     def arrange(self, places: Iterable[tuple[int, PageRef]]) -> None:
         """Begin a run of kept pages at their (position, page); all others are no part of it until added."""
         with self._writing() as database:

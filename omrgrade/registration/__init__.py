@@ -1,13 +1,14 @@
 """Scan + template -> where the page lies in the scan, or why it cannot be told.
 
-A method (one file each, one line in `METHODS`) finds the page coarsely. What follows is the same for all: the
-fit is refined on half of the printed boxes, and the residual is measured on the other half, so that it says
-how far off the boxes really are. A page on which the boxes are not where the template says is refused.
+A method (one file each, one line in `METHODS`) says about where the page is; where that is not certain, as
+with four equal markers, it names several places. What follows is the same for all (`fitting`): the page is
+laid on its printed boxes, bent where paper is, and the residual is measured on boxes that were not used for
+it. A page on which the boxes are not where the template says is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -15,107 +16,106 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco
-from omrgrade.registration.geometry import (
-    Array,
-    Landmarks,
-    Located,
-    project,
-    quarter_turns,
-    refine,
-)
-from omrgrade.registration.outlines import (
-    Outline,
-    box_landmarks,
-    edge_landmarks,
-    filled,
-    outlines,
-    spread,
-)
+from omrgrade.registration.fitting import Fit, fit_bent, fit_flat
+from omrgrade.registration.geometry import Located, Pose, quarter_turns
 
-METHODS: dict[str, Callable[[Scan, Template], Located]] = {"aruco": aruco.locate}
+Attempts = Iterator[Sequence[Located]]
+"""Places where the page may be. Those of one attempt compete; the next is made only if none is it."""
 
-LANDMARKS = 40
-"""Boxes to fit on, and as many others to verify with: more cost time and tell no more."""
-REACH = (2.0, 0.7)
-"""mm within which a box's outline is looked for: before, and once it has been found."""
-VERIFY = 1.6
-"""mm within which it is looked for to measure the residual; must exceed any sensible `max_residual`."""
+METHODS: dict[str, Callable[[Scan, Template], Attempts]] = {
+    "aruco": lambda scan, template: iter([[aruco.locate(scan, template)]]),
+}
+"""method -> where the page may be, likeliest first; `RegistrationError` when there is no such place."""
+
 MIN_FOUND = 0.5
 """Share of the verifying boxes, filled ones aside, that must be there at all."""
+_WORTH_BENDING = 2
+"""Candidates of an attempt that are followed with a bend if none fits as it is."""
+_CLEARLY = 0.15
+"""Share of boxes that one way up must show more than another to be preferred without a doubt."""
 
 
-def register(scan: Scan, template: Template, *, max_residual: float) -> Registration:
+def register(
+    scan: Scan, template: Template, *, max_residual: float, flag_residual: float = np.inf
+) -> Registration:
     """Find the template's page in a scan.
 
     `max_residual` in mm: a page whose boxes lie further off (90th percentile) is refused. Raises
-    `RegistrationError` with a reason. The result's `page_to_scan` maps page mm to scan px.
+    `RegistrationError` with a reason. Over `flag_residual` mm, or when it may as well lie the other way up,
+    the result has a `doubt`.
     """
-    located = METHODS[template.fiducials.method](scan, template)
-    fitting, verifying = _shared_out(template)
-    matrix = located.page_to_scan
-    for reach in REACH:
-        matrix = refine(matrix, _landmarks(scan, matrix, located, fitting, reach))
-    _check_inside(matrix, scan, template)
-    residual, landmarks = _residual(scan, matrix, verifying, located.contrast)
-    if residual > max_residual:
+    refusal = RegistrationError("the sheet was not found", where=scan.source)
+    for number, candidates in enumerate(METHODS[template.fiducials.method](scan, template)):
+        fits = _fits(scan, template, candidates)
+        try:
+            if fits:
+                _accept(scan, template, fits[0], max_residual)
+                return _registration(template, fits, flag_residual)
+        except RegistrationError as error:
+            refusal = error if not number else refusal  # the likeliest place has the telling reason
+    raise refusal
+
+
+def _fits(scan: Scan, template: Template, candidates: Sequence[Located]) -> list[Fit]:
+    """The candidates laid on the boxes, best first; bent only if that is needed."""
+    flat = sorted((fit_flat(scan, template, located) for located in candidates), key=_rank)
+    if flat and flat[0].good:
+        return flat
+    bent = [fit_bent(scan, template, fit.located) for fit in flat[:_WORTH_BENDING]]
+    return sorted([*bent, *flat], key=_rank)
+
+
+def _rank(fit: Fit) -> float:
+    """Less is better: mm off, a missing box counting as far off as can be measured."""
+    return fit.residual - 2 * fit.share
+
+
+def _accept(scan: Scan, template: Template, fit: Fit, max_residual: float) -> None:
+    """Raise `RegistrationError` unless this is the page, all of it."""
+    if fit.share < MIN_FOUND:
+        raise RegistrationError(
+            "the boxes of this template are not on the page",
+            where=scan.source,
+            fix="is it another sheet, or is the print too faint",
+            received=f"{fit.share:.0%} of its boxes",
+        )
+    _check_inside(fit.pose, scan, template)
+    if fit.residual > max_residual:
         raise RegistrationError(
             "the printed boxes are not where the template says",
             where=scan.source,
             fix="another sheet or edition, or badly creased paper",
-            received=f"residual {residual:.1f} mm",
+            received=f"residual {fit.residual:.1f} mm",
         )
-    return Registration(
-        page_to_scan=cast(Matrix, tuple(tuple(row) for row in matrix.tolist())),
-        residual=residual,
-        rotation=quarter_turns(matrix, (template.page_width / 2, template.page_height / 2)),
-        method=template.fiducials.method,
-        landmarks=landmarks,
-    )
 
 
-def _shared_out(template: Template) -> tuple[list[Outline], list[Outline]]:
-    """Boxes to fit on and others to verify with, both spread over the page."""
-    chosen = spread(outlines(template), 2 * LANDMARKS)
-    return (chosen[::2], chosen[1::2]) if len(chosen) > 1 else ([], chosen)
-
-
-def _landmarks(
-    scan: Scan, matrix: Array, located: Located, boxes: Sequence[Outline], reach: float
-) -> list[Landmarks]:
-    contrast = located.contrast
-    return [
-        edge_landmarks(scan.pixels, matrix, located.squares, reach=0.6, contrast=contrast),
-        box_landmarks(scan.pixels, matrix, boxes, reach=reach, contrast=contrast),
-    ]
-
-
-def _check_inside(matrix: Array, scan: Scan, template: Template) -> None:
+def _check_inside(pose: Pose, scan: Scan, template: Template) -> None:
     """Refuse a page of which a box lies outside of the picture: it would be read as blank."""
     boxes = [box for field in template.fields for box in field.boxes]
     corners = np.array([corner for b in boxes for corner in ((b.x, b.y), (b.right, b.bottom))])
-    where = project(matrix, corners)
+    where = pose(corners)
     if (where < 0).any() or (where > np.array(scan.pixels.shape[::-1]) - 1).any():
         raise RegistrationError(
             "part of the sheet is outside of the picture", where=scan.source, fix="scan the whole sheet"
         )
 
 
-def _residual(scan: Scan, matrix: Array, boxes: Sequence[Outline], contrast: float) -> tuple[float, int]:
-    """How far these boxes lie from where they should, mm (90th percentile), and how many were seen.
-
-    A box that is not there counts as far off, unless it is filled and so hides its outline: a page of which
-    a part is covered, folded over or badly curled is not to be read.
-    """
-    shifts = box_landmarks(scan.pixels, matrix, boxes, reach=VERIFY, contrast=contrast).shifts
-    hidden = filled(scan.pixels, matrix, boxes, contrast=contrast)
-    seen = np.asarray(np.isfinite(shifts).all(axis=1))
-    expected = seen | ~hidden
-    if not expected.any() or seen[expected].mean() < MIN_FOUND:
-        raise RegistrationError(
-            "the boxes of this template are not on the page",
-            where=scan.source,
-            fix="is it another sheet, or is the print too faint",
-            received=f"{seen.sum()} of {len(boxes)} boxes",
-        )
-    distance = np.where(seen, np.hypot(*shifts.T), VERIFY)[expected]
-    return float(np.percentile(distance, 90)), int(seen.sum())
+def _registration(template: Template, fits: Sequence[Fit], flag_residual: float) -> Registration:
+    fit = fits[0]
+    centre = (template.page_width / 2, template.page_height / 2)
+    turn = quarter_turns(fit.pose.matrix, centre)
+    others = [other for other in fits if quarter_turns(other.pose.matrix, centre) != turn]
+    doubt = ""
+    if others and others[0].residual <= flag_residual and others[0].share > fit.share - _CLEARLY:
+        doubt = "the page may lie the other way up"
+    elif fit.residual > flag_residual:
+        doubt = f"the boxes lie up to {fit.residual:.1f} mm from where they should"
+    return Registration(
+        page_to_scan=cast(Matrix, tuple(tuple(row) for row in fit.pose.matrix.tolist())),
+        residual=fit.residual,
+        rotation=turn,
+        method=template.fiducials.method,
+        landmarks=fit.seen,
+        bend=fit.pose.bend,
+        doubt=doubt,
+    )

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.records import Rect
+from omrgrade.placing import bend_shifts
+from omrgrade.placing import project as project
+from omrgrade.records import Bend, Rect
 
 Array = NDArray[np.float64]
 
@@ -25,25 +27,28 @@ class Landmarks:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Pose:
+    """Where a page lies in a scan: page mm, displaced by `bend`, mapped by `matrix` -> scan px."""
+
+    matrix: Array  # (3, 3)
+    bend: Bend | None = None
+
+    def shifted(self, points: Array) -> Array:
+        """Displacement (..., 2) mm at page points (..., 2) mm."""
+        return bend_shifts(self.bend, points)
+
+    def __call__(self, points: Array) -> Array:
+        """Page points (..., 2) mm -> scan px."""
+        return project(self.matrix, points + self.shifted(points))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Located:
     """Where a registration method thinks that the page is."""
 
     page_to_scan: Array  # (3, 3) maps page mm -> scan px (pixel centres at whole numbers)
     contrast: float  # grey levels between paper and print
     squares: tuple[Rect, ...] = ()  # solid squares that were seen, mm: the fit keeps to them beside the boxes
-
-
-def project(matrix: Array, points: Array) -> Array:
-    """Map points (..., 2) by a homography (3, 3)."""
-    x, y = points[..., 0], points[..., 1]
-    w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
-    return np.stack(
-        [
-            (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / w,
-            (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / w,
-        ],
-        axis=-1,
-    )
 
 
 def homography(source: Array, target: Array) -> Array | None:
@@ -59,12 +64,13 @@ def quarter_turns(matrix: Array, centre: tuple[float, float]) -> int:
     return round(float(np.degrees(np.arctan2(y1 - y0, x1 - x0))) / 90) * 90 % 360
 
 
-def refine(matrix: Array, seen: list[Landmarks]) -> Array:
+def refine(matrix: Array, seen: list[Landmarks], *, trust: float = _TRUST) -> Array:
     """Correct a homography page mm -> scan px so that it fits the landmarks.
 
     The correction is itself a small homography of the page, `matrix @ correction`, linear in its eight
     parameters as long as shifts are small beside the page; weighted least squares with Geman-McClure weights,
-    so that a few wrong landmarks (ink along a box's edge) do not count.
+    so that a few wrong landmarks (ink along a box's edge) do not count: those over `trust` mm off the rest
+    less and less.
     """
     points = np.concatenate([landmarks.points for landmarks in seen])
     shifts = np.concatenate([landmarks.shifts for landmarks in seen])
@@ -85,7 +91,7 @@ def refine(matrix: Array, seen: list[Landmarks]) -> Array:
         root = np.sqrt(weights)
         parameters = np.linalg.lstsq(design * root[:, None], wanted * root, rcond=None)[0]
         error = wanted - design @ parameters
-        width = max(_TRUST, 2 * float(np.median(np.abs(error))))
+        width = max(trust, 2 * float(np.median(np.abs(error))))
         weights = 1 / (1 + (error / width) ** 2) ** 2
     a0, a1, a2, b0, b1, b2, c1, c2 = parameters / scale
     unit = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])

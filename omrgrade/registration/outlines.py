@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Rect, Template
-from omrgrade.registration.geometry import Array, Landmarks, project
+from omrgrade.registration.geometry import Array, Landmarks, Pose, project
 
 STEP = 0.08  # mm between samples of a profile: one px at 300 dpi
 LINE = 2  # samples: half the width of a printed line (0.3 mm), over which darkness is averaged
@@ -37,7 +37,9 @@ class Outline:
 def outlines(template: Template) -> list[Outline]:
     """Every printed box of a template."""
     return [
-        Outline(rect=box, round=field.kind in ROUND_KINDS) for field in template.fields for box in field.boxes
+        Outline(rect=box, round=field.kind in ROUND_KINDS and not field.square)
+        for field in template.fields
+        for box in field.boxes
     ]
 
 
@@ -56,9 +58,9 @@ def spread(boxes: Sequence[Outline], count: int) -> list[Outline]:
 
 
 def box_landmarks(
-    pixels: NDArray[np.uint8], matrix: Array, boxes: Sequence[Outline], *, reach: float, contrast: float
+    pixels: NDArray[np.uint8], pose: Pose, boxes: Sequence[Outline], *, reach: float, contrast: float
 ) -> Landmarks:
-    """Look for each box's outline within `reach` mm of where `matrix` (page mm -> scan px) puts it.
+    """Look for each box's outline within `reach` mm of where `pose` puts it.
 
     pixels: (h, w) uint8 grey. contrast: grey levels between paper and print. Each axis stands for itself: its
     two opposite sides are looked for together, since one alone may be a neighbour's or a stroke. Returns the
@@ -70,14 +72,14 @@ def box_landmarks(
         sides = centres[:, None, None, :] + _sides(boxes, axis)
         along = np.zeros((2 * len(boxes), 2))
         along[:, axis] = 1.0
-        profiles = _profiles(pixels, matrix, sides.reshape(-1, 11, 2), along, reach)
+        profiles = _profiles(pixels, pose, sides.reshape(-1, 11, 2), along, reach)
         response = _line_response(profiles).reshape(len(boxes), 2, -1).sum(axis=1)
         shifts[:, axis] = _peak(response, reach, MIN_CONTRAST * contrast)
     return Landmarks(points=centres, shifts=shifts)
 
 
 def filled(
-    pixels: NDArray[np.uint8], matrix: Array, boxes: Sequence[Outline], *, contrast: float
+    pixels: NDArray[np.uint8], pose: Pose, boxes: Sequence[Outline], *, contrast: float
 ) -> NDArray[np.bool_]:
     """Which boxes (n,) are so dark inside that they hide their outline, as a filled bubble does."""
     t = np.linspace(-1.4, 1.4, 11)
@@ -85,7 +87,7 @@ def filled(
     inner, outer = np.hypot(*grid.T) < 0.7, np.abs(grid).max(axis=1) > 1.3
     centre = np.array([box.rect.centre for box in boxes])[:, None]
     half = np.array([(box.rect.width / 2, box.rect.height / 2) for box in boxes])[:, None]
-    where = project(matrix, centre + half * grid).astype(np.float32)
+    where = pose(centre + half * grid).astype(np.float32)
     grey = cv2.remap(pixels, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     darker = np.median(grey[:, outer], axis=1) - grey[:, inner].mean(axis=1)
     return np.asarray(darker > FILLED * contrast)
@@ -105,9 +107,10 @@ def _sides(boxes: Sequence[Outline], axis: int) -> Array:
 
 
 def edge_landmarks(
-    pixels: NDArray[np.uint8], matrix: Array, squares: Sequence[Rect], *, reach: float, contrast: float
+    pixels: NDArray[np.uint8], pose: Pose | Array, squares: Sequence[Rect], *, reach: float, contrast: float
 ) -> Landmarks:
     """Look for the edges of solid dark squares, each half side by itself; else like `box_landmarks`."""
+    pose = pose if isinstance(pose, Pose) else Pose(matrix=pose)
     starts, ends, outward = [], [], []
     for square in squares:
         corners = np.array(
@@ -125,18 +128,19 @@ def edge_landmarks(
             outward += [normal, normal]
     along = np.array(outward, dtype=np.float64).reshape(-1, 2)
     sides = np.linspace(np.array(starts).reshape(-1, 2), np.array(ends).reshape(-1, 2), 11, axis=1)
-    profiles = _profiles(pixels, matrix, sides, along, reach)
+    profiles = _profiles(pixels, pose, sides, along, reach)
     found = _peak(_edge_response(profiles), reach, 0.35 * contrast)
     shifts = np.where(along != 0, along * found[:, None], np.nan)
     return Landmarks(points=sides.mean(axis=1), shifts=shifts)
 
 
-def _profiles(pixels: NDArray[np.uint8], matrix: Array, sides: Array, along: Array, reach: float) -> Array:
+def _profiles(pixels: NDArray[np.uint8], pose: Pose, sides: Array, along: Array, reach: float) -> Array:
     """Mean grey (n, samples) across n sides (n, 11, 2) in mm, from -reach to reach and a flank beyond."""
     count = 2 * (round(reach / STEP) + FLANK + LINE) + 1
     distance = (np.arange(count) - count // 2) * STEP
-    points = sides[:, :, None, :] + distance[:, None] * along[:, None, None, :]
-    where = project(matrix, points.reshape(len(sides) * sides.shape[1], count, 2)).astype(np.float32)
+    middle = pose.shifted(sides.mean(axis=1))  # a bend hardly changes along a side
+    points = (sides + middle[:, None])[:, :, None, :] + distance[:, None] * along[:, None, None, :]
+    where = project(pose.matrix, points.reshape(len(sides) * sides.shape[1], count, 2)).astype(np.float32)
     grey = np.empty(where.shape[:2], np.uint8)
     for first in range(0, len(where), 30_000):  # OpenCV's remap takes at most 32,767 rows
         part = where[first : first + 30_000]

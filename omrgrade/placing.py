@@ -1,0 +1,68 @@
+"""Where a page's points lie in its scan: a homography and, where paper is bent, a displacement."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.records import Bend, Rect, Registration
+
+Array = NDArray[np.float64]
+
+
+def project(matrix: Array, points: Array) -> Array:
+    """Map points (..., 2) by a homography (3, 3)."""
+    x, y = points[..., 0], points[..., 1]
+    w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
+    return np.stack(
+        [
+            (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / w,
+            (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / w,
+        ],
+        axis=-1,
+    )
+
+
+def bend_weights(bend: Bend, points: Array) -> Array:
+    """How much each of a bend's coefficients counts at points (n, 2) mm, as (n, rows * columns)."""
+    across = _splines(points[:, 0] / bend.step, bend.columns)
+    down = _splines(points[:, 1] / bend.step, bend.rows)
+    return np.asarray((down[:, :, None] * across[:, None, :]).reshape(len(points), -1))
+
+
+def _splines(position: Array, count: int) -> Array:
+    """Uniform cubic B-splines (n, count) at positions in steps; spline k is centred on k - 1."""
+    inside = np.clip(position, 0, count - 3)  # beyond the rim the value at the rim holds
+    distance = np.abs(inside[:, None] - (np.arange(count) - 1))
+    near, far = 2 / 3 - distance**2 + distance**3 / 2, np.maximum(2 - distance, 0) ** 3 / 6
+    return np.where(distance < 1, near, far)
+
+
+def bend_shifts(bend: Bend | None, points: Array) -> Array:
+    """How far points (..., 2) mm of a flat page lie displaced, mm."""
+    if bend is None:
+        return np.zeros_like(points)
+    flat = points.reshape(-1, 2)
+    return np.asarray((bend_weights(bend, flat) @ np.array(bend.shifts)).reshape(points.shape))
+
+
+def place(registration: Registration, points: Array) -> Array:
+    """Page points (..., 2) mm -> scan px (pixel centres at whole numbers)."""
+    matrix = np.array(registration.page_to_scan)
+    return project(matrix, points + bend_shifts(registration.bend, points))
+
+
+def local_matrix(registration: Registration, rect: Rect) -> Array:
+    """The homography (3, 3), page mm -> scan px, that holds in and near `rect`."""
+    matrix = np.array(registration.page_to_scan)
+    if registration.bend is None:
+        return matrix
+    x, y = rect.centre
+    across, down = max(rect.width, 4) / 2, max(rect.height, 4) / 2
+    around = np.array([(x, y), (x - across, y), (x + across, y), (x, y - down), (x, y + down)])
+    shifts = bend_shifts(registration.bend, around)
+    slope = np.column_stack([(shifts[2] - shifts[1]) / (2 * across), (shifts[4] - shifts[3]) / (2 * down)])
+    bent = np.eye(3)
+    bent[:2, :2] += slope
+    bent[:2, 2] = shifts[0] - slope @ (x, y)
+    return np.asarray(matrix @ bent)

@@ -1,0 +1,139 @@
+"""From about where a page is to where its boxes are: the same for all methods.
+
+A flat page is fitted on half of the printed boxes, and the residual is measured on the other half. Where that
+leaves the boxes off, print is followed patch by patch, which bears more, and the page is bent to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.records import Scan, Template
+from omrgrade.registration.bending import fit_bend
+from omrgrade.registration.geometry import Landmarks, Located, Pose, refine
+from omrgrade.registration.likeness import View, blank_ink, patch_centres, patch_landmarks
+from omrgrade.registration.outlines import Outline, box_landmarks, edge_landmarks, filled, outlines, spread
+
+LANDMARKS = 40
+"""Boxes to fit on, and as many others to verify with: more cost time and tell no more."""
+BENT_LANDMARKS = 90
+"""The same where paper is bent."""
+REACH = (2.0, 0.7)
+"""mm within which a box's outline is looked for: before, and once it has been found."""
+VERIFY = 1.6
+"""mm within which it is looked for to measure the residual; must exceed any sensible `max_residual`."""
+GOOD = 0.2
+"""mm: with less residual there is no bend worth following."""
+
+_PATCHES = ((75.0, 9.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
+"""Side of patches, mm; how far they are looked for, mm; how much stiffer a bend than usual (0: none)."""
+_BENT_REACH = (1.5, 0.8)  # mm
+_ALL_THERE = 0.9  # share of the boxes that a flat page shows
+_REGION = 3  # parts of the page across and down; a residual of one part is a residual
+_FEW = 4  # boxes: fewer in a part say nothing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Fit:
+    """A pose, and how well the boxes that it was not fitted to lie there."""
+
+    pose: Pose
+    located: Located
+    residual: float  # mm
+    seen: int  # boxes that were seen
+    share: float  # of the boxes that should be (0-1)
+
+    @property
+    def good(self) -> bool:
+        """Whether there is nothing to gain."""
+        return self.residual <= GOOD and self.share >= _ALL_THERE
+
+
+def shared_out(template: Template, count: int) -> tuple[list[Outline], list[Outline]]:
+    """At most `count` boxes to fit on and as many others to verify with, both spread over the page."""
+    chosen = spread(outlines(template), 2 * count)
+    return (chosen[::2], chosen[1::2]) if len(chosen) > 1 else ([], chosen)
+
+
+def fit_flat(scan: Scan, template: Template, located: Located) -> Fit:
+    """A homography on the boxes near where they are thought to be."""
+    fitting, verifying = shared_out(template, LANDMARKS)
+    matrix = located.page_to_scan
+    for reach in REACH:
+        matrix = refine(matrix, _landmarks(scan, Pose(matrix=matrix), located, fitting, reach))
+    return judged(scan, Pose(matrix=matrix), located, verifying)
+
+
+def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
+    """A homography and a bend, found from large patches of print to single boxes."""
+    size = (template.page_width, template.page_height)
+    fitting, verifying = shared_out(template, BENT_LANDMARKS)
+    pose = follow_print(scan, template, Pose(matrix=located.page_to_scan))
+    for reach in _BENT_REACH:
+        pose = fit_bend(pose, _landmarks(scan, pose, located, fitting, reach), size)
+    fit = judged(scan, pose, located, verifying)
+    everything = _landmarks(scan, pose, located, fitting + verifying, _BENT_REACH[-1])
+    return replace(fit, pose=fit_bend(pose, everything, size))
+
+
+def follow_print(scan: Scan, template: Template, pose: Pose) -> Pose:
+    """Lay the page on its print, patch by patch: the patches get smaller as the pose gets better."""
+    size = (template.page_width, template.page_height)
+    view, blank = View.of(scan.pixels, pose, size), blank_ink(template)
+    for side, reach, stiffness in _PATCHES:
+        flat = view.flattened(pose, size)
+        seen, _ = patch_landmarks(flat, blank, patch_centres(blank, side), side, reach)
+        if stiffness:
+            pose = fit_bend(pose, [seen], size, stiffness=stiffness)
+        else:
+            pose = Pose(matrix=refine(pose.matrix, [seen], trust=1.0))
+    return pose
+
+
+def _landmarks(
+    scan: Scan, pose: Pose, located: Located, boxes: Sequence[Outline], reach: float
+) -> list[Landmarks]:
+    contrast = located.contrast
+    return [
+        edge_landmarks(scan.pixels, pose, located.squares, reach=0.6, contrast=contrast),
+        box_landmarks(scan.pixels, pose, boxes, reach=reach, contrast=contrast),
+    ]
+
+
+# ---------------------------------------------------------------- judging
+
+
+def judged(scan: Scan, pose: Pose, located: Located, boxes: Sequence[Outline]) -> Fit:
+    """How far these boxes lie from where they should, over the page and in its worst part.
+
+    A box that is not there counts as far off, unless it is filled and so hides its outline: a page of which
+    a part is covered, folded over or badly curled is not to be read.
+    """
+    marks = box_landmarks(scan.pixels, pose, boxes, reach=VERIFY, contrast=located.contrast)
+    hidden = filled(scan.pixels, pose, boxes, contrast=located.contrast)
+    seen = np.asarray(np.isfinite(marks.shifts).all(axis=1))
+    expected = seen | ~hidden
+    if not expected.any():
+        return Fit(pose=pose, located=located, residual=VERIFY, seen=0, share=0.0)
+    distance = np.where(seen, np.hypot(*np.nan_to_num(marks.shifts).T), VERIFY)
+    return Fit(
+        pose=pose,
+        located=located,
+        residual=_residual(distance[expected], marks.points[expected]),
+        seen=int(seen.sum()),
+        share=float(seen[expected].mean()),
+    )
+
+
+def _residual(distance: NDArray[np.float64], points: NDArray[np.float64]) -> float:
+    """mm: the 90th percentile over the page, or the median of its worst part, if that is more."""
+    extent = np.maximum(np.ptp(points, axis=0), 1.0)
+    part = np.minimum((points - points.min(axis=0)) / extent * _REGION, _REGION - 1).astype(int)
+    number = part[:, 0] * _REGION + part[:, 1]
+    parts = [distance[number == n] for n in range(_REGION**2)]
+    medians = [float(np.median(own)) for own in parts if len(own) >= _FEW]
+    return max([float(np.percentile(distance, 90)), *medians])
