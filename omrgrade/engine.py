@@ -1,20 +1,24 @@
 """Where chunks of pages run: in this process, or in a pool of processes.
 
-All engines give the same results in the order of the chunks. A page that kills its worker, or that raises
-what nobody foresaw, costs only itself: its chunk is read again page by page, and the page that fails alone is
-returned as a reading with its problem.
+All engines give the same results in the order of the chunks. A page that kills its worker, takes too long or
+raises what nobody foresaw costs only itself: its chunk is read again page by page, and the page that fails
+alone is returned as a reading with its problem.
 """
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
+import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
@@ -32,6 +36,8 @@ It travels to the workers, so it must be picklable: a module's function or a fro
 
 WINDOW = 3
 """Chunks per worker that may be in flight or wait for an earlier one: bounds memory."""
+CHUNK_TIMEOUTS = 2
+"""A chunk is given up after so many times the seconds of a page: ordinary pages take a small part of them."""
 
 
 class Engine(Protocol):
@@ -42,12 +48,15 @@ class Engine(Protocol):
         ...
 
 
-def make_engine(jobs: int | None = None) -> Engine:
-    """An engine of that many processes; None: as many as there are cores for this process."""
+def make_engine(jobs: int | None = None, *, page_timeout: float | None = None) -> Engine:
+    """An engine of that many processes; None: as many as there are cores for this process.
+
+    page_timeout: seconds that a page may take before it is given up; None: as long as it likes.
+    """
     if jobs is not None and jobs < 1:
         raise OmrgradeError("the number of jobs must be at least 1", received=jobs)
     jobs = jobs or available_cores()
-    return SerialEngine() if jobs == 1 else ProcessEngine(jobs)
+    return SerialEngine(page_timeout) if jobs == 1 else ProcessEngine(jobs, page_timeout)
 
 
 def available_cores() -> int:
@@ -61,13 +70,49 @@ def available_cores() -> int:
 
 
 class SerialEngine:
-    """Reads in this process, one chunk after the other."""
+    """Reads in this process, one chunk after the other.
+
+    With a `page_timeout` (seconds) it reads in a thread. A thread cannot be stopped: if a page takes too long
+    it is left behind, and that page and all later ones are read in a process of their own, which can.
+    """
+
+    def __init__(self, page_timeout: float | None = None) -> None:
+        self.page_timeout = page_timeout
 
     def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
         """See `Engine.map`."""
-        reader = work()
-        for chunk in chunks:
-            yield _read(reader, chunk)
+        reader, timeout = work(), self.page_timeout
+        rest = iter(chunks)
+        for chunk in rest:
+            if timeout is None:
+                yield _read(reader, chunk)
+                continue
+            try:
+                readings = _in_time(reader, chunk, CHUNK_TIMEOUTS * timeout)
+            except TimeoutError:
+                yield from ProcessEngine(1, timeout).map(work, chain([chunk], rest))
+                return
+            yield readings
+
+
+def _in_time(reader: Reader, chunk: Chunk, seconds: float) -> list[PageReading]:
+    """Read a chunk in a thread; `TimeoutError` when it is not done in time, and then goes on regardless."""
+    answers: queue.SimpleQueue[list[PageReading] | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put(_read(reader, chunk))
+        except BaseException as error:
+            answers.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _read(reader: Reader, chunk: Chunk) -> list[PageReading]:
@@ -100,7 +145,7 @@ class _Task:
     index: int  # of the chunk
     first: int  # of its first page in the chunk
     pages: Chunk
-    alone: bool = False  # the page was in a chunk that killed its worker
+    alone: bool = False  # the page was in a chunk that killed its worker, or took too long
 
 
 @dataclass(eq=False)
@@ -109,6 +154,7 @@ class _Worker:
     pipe: Connection
     task: _Task | None = None
     ready: bool = False
+    late: float = math.inf  # when its task will have taken too long, on the monotonic clock
 
 
 @dataclass
@@ -129,12 +175,13 @@ class ProcessEngine:
     nobody can say which page it was on.
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, page_timeout: float | None = None) -> None:
         self.jobs = jobs
+        self.page_timeout = page_timeout
 
     def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
         """See `Engine.map`. Closing the iterator, or Ctrl-C, ends the workers; what was yielded stays."""
-        run = _Run(work, iter(chunks), self.jobs)
+        run = _Run(work, iter(chunks), self.jobs, self.page_timeout or math.inf)
         try:
             yield from run.results()
         finally:
@@ -144,8 +191,9 @@ class ProcessEngine:
 class _Run:
     """One call of `ProcessEngine.map`: the workers, what they do, and what waits for its turn."""
 
-    def __init__(self, work: Work, chunks: Iterator[Chunk], jobs: int) -> None:
+    def __init__(self, work: Work, chunks: Iterator[Chunk], jobs: int, page_timeout: float) -> None:
         self._work = work
+        self._page_timeout = page_timeout
         self._chunks = enumerate(chunks)
         self._jobs = jobs
         self._again: deque[_Task] = deque()
@@ -182,6 +230,7 @@ class _Run:
         while task := self._take_task():
             worker = next((w for w in self._workers if w.task is None), None) or self._start()
             worker.task = task
+            self._set_clock(worker)
             try:
                 worker.pipe.send(task.pages)
             except OSError:
@@ -212,10 +261,22 @@ class _Run:
         self._workers.append(worker)
         return worker
 
+    def _set_clock(self, worker: _Worker) -> None:
+        """A task's time begins when there is a task, and a worker that has loaded what it needs."""
+        if worker.task and worker.ready:
+            share = 1 if worker.task.alone else CHUNK_TIMEOUTS
+            worker.late = time.monotonic() + share * self._page_timeout
+
     def _listen(self) -> None:
-        """Wait until a worker says something or dies."""
+        """Wait until a worker says something, dies, or takes too long."""
         by_pipe = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait(list(by_pipe)):
+        late = min(worker.late for worker in self._workers)
+        patience = None if late == math.inf else max(0.0, late - time.monotonic())
+        spoken = wait(list(by_pipe), patience)
+        for worker in [w for w in self._workers if w.late <= time.monotonic() and w.pipe not in spoken]:
+            worker.process.kill()
+            self._bury(worker, f"reading this page took longer than --page-timeout {self._page_timeout:g} s")
+        for pipe in spoken:
             worker = by_pipe[pipe]  # type: ignore[index]
             try:
                 answer = worker.pipe.recv()
@@ -226,16 +287,17 @@ class _Run:
                 raise answer
             if answer == _READY:
                 worker.ready = True
+                self._set_clock(worker)
             elif worker.task is not None:
                 self._keep(worker.task, answer)
-                worker.task = None
+                worker.task, worker.late = None, math.inf
 
     def _keep(self, task: _Task, readings: list[PageReading]) -> None:
         pending = self._pending[task.index]
         pending.readings[task.first : task.first + len(readings)] = readings
         pending.left -= len(readings)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: _Worker, problem: str = "") -> None:
         """A worker died: have its pages read again, each alone; a page that was alone is given up."""
         worker.pipe.close()
         worker.process.join(5)
@@ -251,7 +313,7 @@ class _Run:
             return
         if task.alone:
             code = worker.process.exitcode
-            problem = f"reading this page crashed its worker process (exit code {code})"
+            problem = problem or f"reading this page crashed its worker process (exit code {code})"
             self._keep(task, [_failed(task.pages[0], problem)])
         else:
             self._again.extend(

@@ -19,7 +19,7 @@ from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, load_classifier, model_digests
 from omrgrade.corrections import corrected_pages
 from omrgrade.cropping import crop_boxes, upright_preview
-from omrgrade.engine import Chunk, Reader, available_cores, make_engine
+from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, available_cores, make_engine
 from omrgrade.errors import ModelError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
@@ -43,7 +43,7 @@ from omrgrade.records import (
     Template,
 )
 from omrgrade.registration import register
-from omrgrade.resume import Place, file_digest, unread
+from omrgrade.resume import Place, file_digest, page_key, unread
 from omrgrade.snapshots import field_picture, scan_picture
 from omrgrade.store import Store
 
@@ -274,6 +274,7 @@ def grade_batch(
     jobs: int | None = 1,
     store: Store | None = None,
     exclude: Sequence[str | Path] = (),
+    page_timeout: float | None = None,
     progress: Callable[[PageReading], object] | None = None,
 ) -> Batch:
     """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
@@ -281,8 +282,8 @@ def grade_batch(
     jobs: worker processes; None: as many as pay. store: where readings are kept chunk by chunk as they come,
     and pages that an earlier run has read are taken from while their file, the template, the model and the
     policy are the same; page previews are then kept there only. exclude: files and folders not to be read.
-    progress: called with each page once it is read. Ctrl-C ends the reading, not the marking: see
-    `Batch.interrupted`.
+    page_timeout: seconds after which a page is read again alone, and then given up. progress: called with
+    each page once it is read. Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
     """
     found = [path for path in paths if isinstance(path, PageRef)]
     others = [path for path in paths if not isinstance(path, PageRef)]
@@ -295,7 +296,7 @@ def grade_batch(
         tell(page)
     interrupted = False
     try:
-        for places, chunk in _read(work, todo, jobs):
+        for places, chunk in _read(work, todo, store, jobs, page_timeout):
             if store is not None:  # an empty store is falsy
                 _keep(store, chunk, places)
                 chunk = [replace(page, preview=b"", crops=()) for page in chunk]
@@ -310,15 +311,37 @@ def grade_batch(
 
 
 def _read(
-    work: PageWork, places: Sequence[Place], jobs: int | None
+    work: PageWork, places: Sequence[Place], store: Store | None, jobs: int | None, page_timeout: float | None
 ) -> Iterator[tuple[list[int], list[PageReading]]]:
-    """The readings of pages, chunk by chunk in order, with their positions."""
+    """The readings of pages, chunk by chunk, with their positions.
+
+    Pages at which an earlier run into the store died come first, in a process of their own: one of them may
+    have killed it.
+    """
+    suspects = set(store.left_behind) if store is not None else set()
+    if suspects:
+        deadly = [place for place in places if page_key(place[1]) in suspects]
+        yield from _map(ProcessEngine(1, page_timeout), work, deadly)
+        places = [place for place in places if page_key(place[1]) not in suspects]
+    jobs = jobs or default_jobs(len(places))
+    yield from _map(make_engine(jobs, page_timeout=page_timeout), work, places, store if jobs == 1 else None)
+
+
+def _map(
+    engine: Engine, work: PageWork, places: Sequence[Place], store: Store | None = None
+) -> Iterator[tuple[list[int], list[PageReading]]]:
+    """Readings and positions, chunk by chunk; `store` is told which pages this very process is reading."""
     if not places:
         return
     chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
-    engine = make_engine(jobs or default_jobs(len(places)))
-    readings = engine.map(work, ([ref for _, ref in chunk] for chunk in chunks))
-    for chunk, found in zip(chunks, readings, strict=True):
+
+    def handed_out() -> Iterator[Chunk]:
+        for chunk in chunks:
+            if store is not None:
+                store.note_reading([ref for _, ref in chunk])
+            yield [ref for _, ref in chunk]
+
+    for chunk, found in zip(chunks, engine.map(work, handed_out()), strict=True):
         yield [position for position, _ in chunk], found
 
 

@@ -38,15 +38,18 @@ def unread(store: Store, refs: Sequence[PageRef], work: str) -> list[Place]:
     content.
     """
     known = store.contents(work)
-    fresh = _file_digests(ref.path for ref in refs if _key(ref) in known)
+    fresh = _file_digests(ref.path for ref in refs if page_key(ref) in known)
     places = list(enumerate(refs))
-    held = [(n, ref) for n, ref in places if _key(ref) in known and fresh[ref.path] == known[_key(ref)]]
+    held = [
+        (n, ref) for n, ref in places if page_key(ref) in known and fresh[ref.path] == known[page_key(ref)]
+    ]
     store.arrange(held)
     positions = {position for position, _ in held}
     return [place for place in places if place[0] not in positions]
 
 
-def _key(ref: PageRef) -> tuple[str, int]:
+def page_key(ref: PageRef) -> tuple[str, int]:
+    """A page as the store knows it."""
     return storable(ref.path), ref.page
 
 

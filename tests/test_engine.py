@@ -36,10 +36,14 @@ class Work:
                     file.write(f"{ref.path}\n")
             if ref.path.startswith("slow"):
                 time.sleep(0.3)
+            if ref.path.startswith("stuck"):
+                time.sleep(1000)
             if ref.path.startswith("crash"):
                 os.kill(os.getpid(), signal.SIGKILL)
             if ref.path.startswith("unlucky") and Path(self.log).read_text().count(ref.path) == 1:
                 os._exit(3)
+            if ref.path.startswith("ctrl-c"):
+                raise KeyboardInterrupt
             if ref.path.startswith("bug"):
                 raise ValueError("a surprise")
             if ref.path.startswith("bad page"):
@@ -147,6 +151,26 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_was_done(tmp_path):
     out, err = run.communicate(timeout=20)
     assert run.returncode == 0 and err == ""
     assert 1 <= int(out.split()[-1]) < 60
+
+
+@pytest.mark.parametrize("engine", [SerialEngine(0.7), ProcessEngine(2, 0.7)], ids=["serial", "processes"])
+def test_a_page_that_takes_too_long_is_tried_once_alone_then_listed(engine, tmp_path):
+    log = tmp_path / "log"
+    work = chunks(["a", "stuck", "b"], ["c"], ["slow d", "e"], ["stuck too"])
+    found = [r for rs in engine.map(Work(str(log)), work) for r in rs]
+    assert [r.source for r in found] == ["a", "stuck", "b", "c", "slow d", "e", "stuck too"]
+    problems = {r.source: r.problem for r in found if r.problem}
+    assert problems == dict.fromkeys(
+        ["stuck", "stuck too"], "reading this page took longer than --page-timeout 0.7 s"
+    )
+    with_engine = 3 if isinstance(engine, SerialEngine) else 2  # once more, when the thread was left behind
+    assert log.read_text().splitlines().count("stuck") == with_engine
+
+
+def test_in_a_thread_too_what_is_raised_is_raised():
+    for log, error in (("bad model", ModelError), ("", KeyboardInterrupt)):
+        with pytest.raises(error):
+            list(SerialEngine(60).map(Work(log), chunks(["ctrl-c"])))
 
 
 def test_make_engine():

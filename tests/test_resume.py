@@ -106,6 +106,37 @@ def test_a_full_disk_keeps_what_was_read_and_says_how_to_go_on(day, school):
     assert results(day / "out") == results(school / "out")
 
 
+CRASH = """
+import os, sys
+from omrgrade import pipeline
+from omrgrade.cli import main
+
+read = pipeline.read_scan
+
+def crash(ref):
+    if ref.path.endswith("6.png"):
+        os.kill(os.getpid(), 11)
+    return read(ref)
+
+pipeline.read_scan = crash
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_page_that_crashes_the_whole_program_does_so_only_once(day):
+    (day / "crash.py").write_text(CRASH)
+    command = [sys.executable, "crash.py", "grade", *LINE, "--jobs", "1", "--no-overlays"]
+    codes = [subprocess.run(command, cwd=day, capture_output=True).returncode for _ in range(2)]
+    assert codes == [-11, 4]
+    problems = {row["source"]: row["status"] for row in table(day / "out/marks.csv")}
+    assert [name for name, status in problems.items() if status == "unreadable"] == [
+        "scans/5.png", "scans/6.png",
+    ]  # fmt: skip
+    assert "crashed its worker process (exit code -11)" in (day / "out/review.csv").read_text()
+    assert not (day / "out/run.lock").exists()
+
+
 # ---------------------------------------------------------------- what is read again
 
 

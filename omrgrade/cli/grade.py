@@ -51,6 +51,13 @@ if TYPE_CHECKING:
     default=None,
     help="Processes that read pages; default: one a core, for small batches one.",
 )
+@click.option(
+    "--page-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120,
+    show_default=True,
+    help="Seconds after which a page is read again alone, and then given up.",
+)
 @click.option("--no-overlays", is_flag=True, help="Write tables only.")
 @click.option("--fail-on-review", is_flag=True, help="Exit with 5 when readings await review.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every page as it is read.")
@@ -65,6 +72,7 @@ def command(
     accept: float | None,
     max_error: float | None,
     jobs: int | None,
+    page_timeout: float,
     no_overlays: bool,
     fail_on_review: bool,
     verbose: bool,
@@ -118,6 +126,7 @@ def command(
                 policy=policy,
                 jobs=jobs,
                 store=store,
+                page_timeout=page_timeout,
                 progress=progress,
             )
         batch = replace(batch, seconds=time.monotonic() - clock)

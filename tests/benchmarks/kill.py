@@ -1,9 +1,9 @@
-"""Kills `omrgrade grade` at random moments, starts it again, and compares the files with an undisturbed run's.
+"""Kills `omrgrade grade` at random moments, starts it again, compares the files with an undisturbed run's.
 
     python tests/benchmarks/kill.py [--kills 50] [--pages 40] [--jobs 2] [--seed 1]
 
-Every round starts afresh and is killed until the command ends by itself; rounds go on until there were so many
-kills. Exit code 1 at the first difference.
+Every round starts afresh and is killed until the command ends by itself, at most ten times; there are as many
+rounds as the kills need. Exit code 1 at the first difference.
 """
 
 import argparse
