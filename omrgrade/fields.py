@@ -25,6 +25,12 @@ def combine_digits(field: Field, boxes: Boxes) -> FieldReading:
     return _reading(field, boxes, value, _joint(boxes), "; ".join(doubts), _runner_up(boxes))
 
 
+def combine_number(field: Field, boxes: Boxes) -> FieldReading:
+    """A whole number in one wide box, read as a whole."""
+    (box,) = boxes
+    return _reading(field, boxes, box.value, box.confidence, box.reason, box.runner_up)
+
+
 def combine_choice(field: Field, boxes: Boxes) -> FieldReading:
     """One question's bubbles: none, one, or (where the template allows it) several."""
     marked = [box for box in boxes if box.status == "read"]
@@ -70,6 +76,7 @@ def _empty_columns(field: Field, marks: Sequence[str]) -> list[int]:
 
 KINDS: dict[str, Callable[[Field, Boxes], FieldReading]] = {
     "digits": combine_digits,
+    "number": combine_number,
     "choice": combine_choice,
     "grid": combine_grid,
 }

@@ -196,7 +196,7 @@ def _numeric(row: Row, field: Field, text: str, tolerance: Decimal) -> str:
     bubbles = field.bubble_columns
     if not all(len(label) == 1 and label.isdecimal() for labels in bubbles for label in labels):
         return _lettered(row, field, text)
-    columns = len(bubbles) or len(field.boxes)
+    columns = field.digits if field.kind == "number" else len(bubbles) or len(field.boxes)
     number = _number(text)
     if number is None:
         what, fix = "is not a number", f"{field.id} is a number, write e.g. 12"

@@ -26,6 +26,8 @@ from omrgrade.images import find_pages, page_digest, read_scan
 from omrgrade.marking import mark_batch
 from omrgrade.metrics import promised_threshold
 from omrgrade.normalize import WORK_SIDE, normalize
+from omrgrade.normalize.strings import segment
+from omrgrade.numbers import read_number
 from omrgrade.records import (
     AnswerKey,
     Batch,
@@ -73,7 +75,7 @@ def policy_for(classifier: Classifier, *, max_error: float | None = None) -> Pol
             fix="allow more, or calibrate on more labelled boxes with: omrgrade calibrate",
             received=max_error,
         )
-    return replace(policy, accept=threshold)
+    return replace(policy, accept=threshold, accept_number=max(threshold, policy.accept_number))
 
 
 def read_boxes(
@@ -100,6 +102,18 @@ def read_crops(crops: Sequence[Crop], classifier: Classifier, policy: Policy) ->
     return [
         read_box(ink, probabilities, policy)
         for ink, probabilities in zip(inks, _classify(inks, classifier), strict=True)
+    ]
+
+
+def read_numbers(crops: Sequence[Crop], classifier: Classifier, policy: Policy) -> list[BoxReading]:
+    """The whole number in each wide box (kind "number"), in order; all pieces classified in one call."""
+    inks = [segment(crop) for crop in crops]
+    pieces = [span.image for ink in inks for span in ink.spans]
+    classes = len(classifier.card.classes)
+    rows = iter(classifier.probabilities(np.stack(pieces)) if pieces else np.zeros((0, classes), np.float32))
+    return [
+        read_number(ink, np.array(list(islice(rows, len(ink.spans)))).reshape(-1, classes), policy)
+        for ink in inks
     ]
 
 
@@ -190,9 +204,11 @@ def _read_pages(
     """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
     pages = [_open_page(source, template, policy) for source in sources]
     digits = [crop for page in pages for f in template.fields if f.kind == "digits" for crop in _of(page, f)]
+    wide = [crop for page in pages for f in template.fields if f.kind == "number" for crop in _of(page, f)]
     boxes = iter(read_crops(digits, classifier, policy))
+    numbers = iter(read_numbers(wide, classifier, policy))
     return [
-        _with_pictures(page, tuple(_read_fields(page, template, boxes, policy)), template)
+        _with_pictures(page, tuple(_read_fields(page, template, boxes, numbers, policy)), template)
         if page.crops
         else page.reading
         for page in pages
@@ -231,26 +247,31 @@ def _open_page(source: PageRef | Scan, template: Template, policy: Policy) -> _P
 
 def crop_field(scan: Scan, registration: Registration, field: Field) -> list[Crop]:
     """A field's boxes, digits at the size that the normaliser works at."""
-    if field.kind != "digits":
+    if field.bubble_columns:
         return crop_boxes(scan, registration, field.boxes, margin=BUBBLE_MARGIN, scale=BUBBLE_SCALE)
     side = min(min(box.width, box.height) for box in field.boxes) + 2 * DIGIT_MARGIN
     return crop_boxes(scan, registration, field.boxes, margin=DIGIT_MARGIN, scale=WORK_SIDE / side)
 
 
 def _read_fields(
-    page: _Page, template: Template, digits: Iterator[BoxReading], policy: Policy
+    page: _Page,
+    template: Template,
+    digits: Iterator[BoxReading],
+    numbers: Iterator[BoxReading],
+    policy: Policy,
 ) -> Iterator[FieldReading]:
-    """The page's fields in sheet order; `digits` brings the digit boxes of this page, then of the next."""
+    """The page's fields in sheet order; `digits` and `numbers` bring its boxes, then those of the next."""
     bubbles = chain.from_iterable(read_bubbles(list(_questions(page, template)), policy))
     for field in template.fields:
-        boxes = list(islice(digits if field.kind == "digits" else bubbles, len(_of(page, field))))
+        read = {"digits": digits, "number": numbers}.get(field.kind, bubbles)
+        boxes = list(islice(read, len(_of(page, field))))
         yield KINDS[field.kind](field, boxes)
 
 
 def _questions(page: _Page, template: Template) -> Iterator[tuple[list[Crop], tuple[str, ...]]]:
     """The bubbles of each question, or of each column of a grid, with their labels, in sheet order."""
     for field in template.fields:
-        if field.kind != "digits":
+        if field.bubble_columns:
             crops = iter(_of(page, field))
             yield from ((list(islice(crops, len(labels))), labels) for labels in field.bubble_columns)
 

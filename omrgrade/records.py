@@ -69,7 +69,7 @@ class Field:
     """A named answer area: a number, or one question's bubbles."""
 
     id: str
-    kind: str  # a key of fields.KINDS: "digits", "choice", "grid"
+    kind: str  # a key of fields.KINDS: "digits", "number", "choice", "grid"
     role: Role
     boxes: tuple[Rect, ...]  # "grid": column after column, each with all options top to bottom
     options: tuple[str, ...] = ()  # bubble labels; empty for "digits" and for a grid with `columns`
@@ -78,6 +78,7 @@ class Field:
     multiple: bool = False  # "choice": several marks are an answer, not a doubt
     same_as: str = ""  # id of the field that carries the same value; a difference is a review
     empty: Literal["none", "ends", "any"] = "none"  # "grid": columns that may stay without a mark
+    digits: int = 4  # "number": the most digits it may have
     square: bool = False  # bubbles: printed as rectangles, not as ellipses
     struck_out: Literal["review", "cancels"] = "review"  # a bubble filled and then crossed out
 
@@ -398,6 +399,7 @@ class Policy:
     """The thresholds by which a reading is accepted. One policy serves all paper."""
 
     accept: float = 0.99  # a digit of this calibrated confidence or more is accepted
+    accept_number: float = 0.9  # a number in one wide box of this confidence or more is accepted
     faint: float = 11.0  # grey levels over the paper: weaker ink is never accepted as a digit
     mark_seen: float = 0.08  # darkness (0 paper .. 1 black) of the ink in a bubble; lighter is empty paper
     mark_dark: float = 0.5  # share (0-1) of the pupil's usual darkness; a lighter mark is faint: review

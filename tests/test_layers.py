@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "omrgrade"
 VOCABULARY = {"records", "errors", "resources", "codec", "lock", "placing", ""}
 STAGES = {
-    "images", "registration", "cropping", "normalize", "classify", "boxes", "choices", "fields",
+    "images", "registration", "cropping", "normalize", "classify", "boxes", "numbers", "choices", "fields",
     "grading", "itemstats", "metrics", "snapshots",
 }  # fmt: skip
 INPUTS = {"template", "key", "roster", "tables"}

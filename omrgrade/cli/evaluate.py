@@ -19,6 +19,13 @@ from omrgrade.errors import ModelError
     help="Labelled box crops (.npz with x, y, group) instead of MNIST.",
 )
 @click.option(
+    "--kind",
+    type=click.Choice(["digit", "number"]),
+    default="digit",
+    show_default=True,
+    help="What a crop of --boxes holds: one digit, or a whole number (y is the number).",
+)
+@click.option(
     "--min-accuracy",
     type=click.FloatRange(0, 1),
     default=0.98,
@@ -35,6 +42,7 @@ def command(
     model: Path | None,
     data: Path | None,
     boxes: Path | None,
+    kind: str,
     min_accuracy: float,
     as_json: bool,
     plots: Path | None,
@@ -48,7 +56,7 @@ def command(
     if data and boxes:
         raise click.UsageError("--data is for MNIST, --boxes for labelled crops: give one of them")
     if boxes:
-        _boxes(model, boxes, as_json, plots)
+        _boxes(model, boxes, as_json, plots, numbers=kind == "number")
     else:
         _mnist(model, data, min_accuracy, as_json, plots)
 
@@ -81,14 +89,15 @@ def _mnist(model: Path | None, data: Path | None, bar: float, as_json: bool, plo
         )
 
 
-def _boxes(model: Path | None, path: Path, as_json: bool, plots: Path | None) -> None:
+def _boxes(model: Path | None, path: Path, as_json: bool, plots: Path | None, *, numbers: bool) -> None:
     from omrgrade.classify import load_classifier
     from omrgrade.training.boxes import boxes_text, confidences, load_boxes, read_all, score_boxes
 
-    labelled = load_boxes(path)
+    labelled = load_boxes(path, numbers=numbers)
     readings = read_all(labelled, load_classifier(model))
     scores = score_boxes(labelled, readings)
-    click.echo(json.dumps(scores, indent=2) if as_json else boxes_text(scores), nl=as_json)
+    text = boxes_text(scores, what="numbers" if numbers else "digits")
+    click.echo(json.dumps(scores, indent=2) if as_json else text, nl=as_json)
     if plots:
         from omrgrade.training.plots import draw_reliability, draw_risk_coverage
 

@@ -110,7 +110,7 @@ def command(
     classifier = load_classifier(model)
     policy = policy_for(classifier, max_error=max_error)
     if accept is not None:
-        policy = replace(policy, accept=accept)
+        policy = replace(policy, accept=accept, accept_number=accept)
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
     pages = find_pages(scans, exclude=own)
     jobs = jobs or default_jobs(len(pages))

@@ -131,7 +131,7 @@ def _draw_field(
     colour = _colour(reading, score)
     left, top, right, bottom = _pixels(_hull(field.boxes), scale)
     box = (left - 2, top - 2, right + 2, bottom + 2)
-    if field.kind != "digits":
+    if field.bubble_columns:
         frame(picture, box, colour, 1)
         _draw_rings(picture, field, reading, score, scale)
         return

@@ -22,7 +22,7 @@ _CLEAR_OF_DIGITS = 1.2  # mm between print and a digit box: what is read round a
 _CLEAR_OF_BUBBLES = 0.6
 _HEAD = 13.5  # mm from the page's edge to the middle of the title, and of the footer, without markers
 _LETTER_ROOM = 4.0  # mm needed above a bubble to print its letter
-_COLOURS = {"digits": (200, 110, 0), "choice": (0, 130, 0), "grid": (170, 0, 170)}  # BGR
+_COLOURS = {"digits": (200, 110, 0), "number": (200, 110, 0), "choice": (0, 130, 0), "grid": (170, 0, 170)}  # BGR
 
 
 def render_pdf(template: Template, path: str | Path) -> None:
@@ -54,7 +54,7 @@ def pdf_bytes(template: Template) -> bytes:
     _check_clearance(template, labels)
     for made in template.fields:
         for box in made.boxes:
-            if made.kind == "digits":
+            if not made.bubble_columns:
                 paper.box(box)
             else:
                 paper.ellipse(box)
@@ -185,7 +185,7 @@ def _check_clearance(template: Template, labels: list[tuple[Text, Field]]) -> No
     """Raise `TemplateError` when a label leaves the page or comes too near to a box or marker."""
     page = Rect(x=4, y=4, width=template.page_width - 8, height=template.page_height - 8)
     obstacles = [
-        (_grown(box, _CLEAR_OF_DIGITS if made.kind == "digits" else _CLEAR_OF_BUBBLES), made.id)
+        (_grown(box, _CLEAR_OF_BUBBLES if made.bubble_columns else _CLEAR_OF_DIGITS), made.id)
         for made in template.fields
         for box in made.boxes
     ] + [(_grown(box, box.width / 4), "a marker") for box in template.fiducials.boxes]

@@ -65,6 +65,7 @@ def _expand(entry: Mapping) -> list[Field]:
             empty=cast(
                 Literal["none", "ends", "any"], entry.choice("empty", ("none", "ends", "any"), "none")
             ),
+            digits=entry.integer("digits", 1, 4) if "digits" in entry else 4,
             square=entry.flag("square", default=False),
             struck_out=cast(
                 Literal["review", "cancels"], entry.choice("struck_out", ("review", "cancels"), "review")

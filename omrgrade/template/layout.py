@@ -23,6 +23,10 @@ def _digits(entry: Mapping) -> Laid:
     return _grid(entry, 1, count, (gap, 0.0), SMALLEST_DIGIT), (), ()
 
 
+def _number(entry: Mapping) -> Laid:
+    return _grid(entry, 1, 1, (0.0, 0.0), SMALLEST_DIGIT), (), ()
+
+
 def _choice(entry: Mapping) -> Laid:
     options = _options(entry)
     return _line(entry, options, _down(entry, default="right")), options, ()
@@ -65,6 +69,7 @@ def _lone_columns(entry: Mapping) -> Laid:
 
 KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
     "digits": (_digits, ("boxes",)),
+    "number": (_number, ("digits",)),
     "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out")),
     "grid": (
         _number_grid,

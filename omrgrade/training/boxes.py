@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from omrgrade.classify import Classifier
 from omrgrade.errors import DatasetError
 from omrgrade.metrics import reliability, wilson
-from omrgrade.records import BoxReading, Policy
+from omrgrade.records import BoxReading, Crop, Policy
 from omrgrade.training.data import read_npz
 
 BLANK, NOT_DIGIT = -1, -2
@@ -25,11 +25,12 @@ class LabelledBoxes:
     """Crops of printed boxes with their truth."""
 
     images: NDArray[np.uint8]  # (N, h, w) grey, dark ink on light paper
-    truth: NDArray[np.int64]  # (N,) 0-9, BLANK or NOT_DIGIT
+    truth: NDArray[np.int64]  # (N,) 0-9 (with `numbers` any whole number), BLANK or NOT_DIGIT
     groups: NDArray[np.str_]  # (N,) the paper each crop is from
+    numbers: bool = False  # each crop is one wide box for a whole number
 
 
-def load_boxes(path: str | Path) -> LabelledBoxes:
+def load_boxes(path: str | Path, *, numbers: bool = False) -> LabelledBoxes:
     """Read `x` uint8 (N, h, w), `y` int (N,) and `group` str (N,) from an npz, or say what is wrong."""
     arrays = read_npz(path, ("x", "y", "group"))
     x, y, group = arrays["x"], arrays["y"], arrays["group"]
@@ -45,17 +46,26 @@ def load_boxes(path: str | Path) -> LabelledBoxes:
             f"group must be {len(x)} texts", where=where, received=(str(group.dtype), group.shape)
         )
     truth = y.astype(np.int64)
-    if outside := sorted(set(truth[(truth < NOT_DIGIT) | (truth > 9)].tolist())):
+    highest = 9999 if numbers else 9
+    if outside := sorted(set(truth[(truth < NOT_DIGIT) | (truth > highest)].tolist())):
         raise DatasetError(
-            "y must be 0-9, -1 (empty) or -2 (not one digit)", where=where, received=outside[:5]
+            f"y must be 0-{highest}, -1 (empty) or -2 ({'no number' if numbers else 'not one digit'})",
+            where=where,
+            fix="numbers of several digits are read with --kind number" if not numbers else "",
+            received=outside[:5],
         )
-    return LabelledBoxes(images=x.astype(np.uint8), truth=truth, groups=group.astype(np.str_))
+    return LabelledBoxes(
+        images=x.astype(np.uint8), truth=truth, groups=group.astype(np.str_), numbers=numbers
+    )
 
 
 def read_all(boxes: LabelledBoxes, classifier: Classifier, policy: Policy | None = None) -> list[BoxReading]:
     """What the box reader makes of every crop, in order."""
-    from omrgrade.pipeline import read_boxes
+    from omrgrade.pipeline import policy_for, read_boxes, read_numbers
 
+    if boxes.numbers:
+        crops = [Crop(pixels=image, margin=0) for image in boxes.images]
+        return read_numbers(crops, classifier, policy or policy_for(classifier))
     return read_boxes(boxes.images, classifier=classifier, policy=policy)
 
 
@@ -66,7 +76,7 @@ def score_boxes(boxes: LabelledBoxes, readings: Sequence[BoxReading]) -> dict[st
     empty box is a substitution: it was accepted, and it is wrong. `accuracy` asks whether the value was
     right, also of those under review.
     """
-    value = np.array([reading.value for reading in readings])
+    value = _values(readings)
     status = np.array([reading.status for reading in readings])
     scores = _rates(boxes.truth, value, status)
     scores["calibration_error"] = _calibration_error(boxes.truth, readings)
@@ -76,6 +86,11 @@ def score_boxes(boxes: LabelledBoxes, readings: Sequence[BoxReading]) -> dict[st
         for own in [boxes.groups == name]
     }
     return scores
+
+
+def _values(readings: Sequence[BoxReading]) -> NDArray[np.str_]:
+    """What was read, (N,), numbers without leading zeros."""
+    return np.array([reading.value and str(int(reading.value)) for reading in readings], np.str_)
 
 
 def _rates(truth: NDArray[np.int64], value: NDArray[np.str_], status: NDArray[np.str_]) -> dict[str, Any]:
@@ -109,7 +124,7 @@ def confidences(
     """
     seen = np.array([reading.value != "" for reading in readings], bool)
     confidence = np.array([reading.confidence for reading in readings])[seen]
-    value = np.array([reading.value for reading in readings])[seen]
+    value = _values(readings)[seen]
     return confidence, value == truth[seen].astype(np.str_)
 
 
@@ -129,11 +144,11 @@ _COLUMNS = (
 )
 
 
-def boxes_text(scores: dict[str, Any]) -> str:
-    """The scores as a table in percent with 95 % intervals (Wilson), a row a group."""
+def boxes_text(scores: dict[str, Any], *, what: str = "digits") -> str:
+    """The scores as a table in percent with 95 % intervals (Wilson), a row a group; `what` the boxes hold."""
     rows = {**scores["groups"], "all": scores} if len(scores["groups"]) > 1 else {"all": scores}
     width = max(len("paper"), *map(len, rows))
-    head = f"{'paper':<{width}} {'digits':>7} {'empty':>6} {'other':>6}"
+    head = f"{'paper':<{width}} {what:>7} {'empty':>6} {'other':>6}"
     lines = [head + "".join(f" {name:>20}" for name, _, _ in _COLUMNS)]
     for name, row in rows.items():
         counts = f"{row['digits']:>7} {row['blanks']:>6} {row['not_digits']:>6}"

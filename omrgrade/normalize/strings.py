@@ -1,0 +1,293 @@
+"""Crop of one wide box -> the pieces of ink that may each be a digit of the number written there.
+
+Nobody says where one digit ends and the next begins: strokes touch, one digit may fall apart in two. So the
+ink is cut where it might be (between connected components, and through them where a thin way leads from top
+to bottom), and every run of neighbouring pieces that may be one digit is offered, made as MNIST was. Which of
+them are digits is the classifier's to say (over-segmentation, Fujisawa, Nakano & Kurino 1992).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.normalize import (
+    _EDGE,
+    _NEAR,
+    MIN_CONTRAST,
+    NOISE_FACTOR,
+    WORK_SIDE,
+    _components,
+    _flatten,
+    _noise,
+    _quantile,
+    _runs_through,
+    _thicken,
+    _working_copy,
+    to_mnist,
+)
+from omrgrade.normalize.outline import find_outline
+from omrgrade.records import Crop, NumberInk, Span
+
+Grey = NDArray[np.uint8]
+Real = NDArray[np.float32]
+
+MOST_PIECES = 12  # more is no number of four digits
+MOST_JOINED = 3  # pieces of one digit
+WIDEST = 1.7  # width over the writing's height; wider ink is never offered as one digit
+CUTTABLE = 0.7  # width over the writing's height from which a component may hold two digits
+THICKEST = 1.8  # stroke widths that a cut may go through
+SIDESTEP = 0.35  # px of ink that a cut's step aside is worth: cuts are rather straight
+TALL = 0.4  # of the tallest component's height: what is smaller is a dot or a splinter, not a digit
+ALONG = 0.3  # share of a component that lies on the outline's inner edge if it may be print
+
+
+def segment(crop: Crop) -> NumberInk:
+    """Cut the ink of a wide box into what may be its digits. `crop.margin` as for `normalize`."""
+    grey, scale = _working_copy(crop.pixels)
+    dark = _flatten(grey)
+    noise = _noise(dark)
+    margin = min(round(crop.margin * scale), WORK_SIDE // 4)
+    floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
+    outline = find_outline(dark, max(5.0, 3 * noise), margin)
+    inside = _with_strokes(dark, outline.inside, floor)
+    dark = dark * inside
+    peak = _quantile(dark, 0.995)
+    low = max(floor, 0.28 * peak)
+    mask = cv2.compare(dark, low, cv2.CMP_GT)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    keep = _components(labels, stats, inside, margin > 0) if count > 1 else np.zeros(1, bool)
+    kept, print_like = _ink_and_print(labels, stats, keep, outline.inside)
+    ink = cv2.convertScaleAbs(cv2.subtract(dark, 0.3 * low), alpha=255 / max(1.0, peak - 0.3 * low))
+    pieces = _pieces(labels, stats, kept, print_like) if kept else []
+    return NumberInk(
+        spans=tuple(_spans(pieces, ink)) if 0 < len(pieces) <= MOST_PIECES else (),
+        pieces=len(pieces),
+        contrast=peak,
+        noise=noise,
+        lines=outline.lines,
+        through=margin > 0 and bool(keep.any()) and _runs_through(stats[keep], dark.shape),
+        faint=bool(pieces) and peak > 2 * floor and _fainter_ink(dark, floor, pieces, inside),
+    )
+
+
+def _with_strokes(dark: Grey, inside: Grey, floor: float) -> Grey:
+    """`inside` with upright strokes that were taken for a part of the left or right line given back.
+
+    A 1 beside the outline is as straight as print. The line itself is what covers most of its column; ink
+    between it and the inside, parted from it by paper, is writing.
+    """
+    result = inside
+    rows = np.flatnonzero(inside[:, inside.shape[1] // 2])
+    if len(rows) < 16:
+        return result
+    trim = len(rows) // 6
+    middle = slice(int(rows[0]) + trim, int(rows[-1]) + 1 - trim)
+    for flip in (False, True):
+        view = dark[middle, ::-1] if flip else dark[middle]
+        own = inside[middle, ::-1] if flip else inside[middle]
+        reach = int(np.argmax(own.min(axis=0))) if own.min(axis=0).any() else 0
+        covered = (view[:, :reach] > floor).mean(axis=0)
+        if not reach or covered.max() < 0.5:
+            continue
+        after = int(covered.argmax())
+        free = np.flatnonzero(covered[after:] < 0.15)
+        if len(free) and covered[after + int(free[0]) :].max() > 0.4:
+            result = result.copy() if result is inside else result
+            given = result[middle, ::-1] if flip else result[middle]
+            given[:, after + int(free[0]) : reach] = 1
+    return result
+
+
+def _ink_and_print(
+    labels: NDArray[np.int32], stats: NDArray[np.int32], keep: NDArray[np.bool_], inside: Grey
+) -> tuple[list[int], set[int]]:
+    """Components that are writing, and those among them that may as well be remains of the outline."""
+    if not keep.any():
+        return [], set()
+    area, height = stats[:, cv2.CC_STAT_AREA], stats[:, cv2.CC_STAT_HEIGHT]
+    rim = cv2.erode(inside, _EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    touches = np.bincount(labels[rim == 0], minlength=len(area))
+    tall = height >= TALL * height[keep].max()
+    tall[0] = False
+    dropped = tall & ~keep & (area >= 0.04 * area[keep].max())
+    doubtful = dropped | (keep & (touches > ALONG * area))
+    return np.flatnonzero(keep | dropped).tolist(), set(np.flatnonzero(doubtful).tolist())
+
+
+def _fainter_ink(dark: Grey, floor: float, pieces: list[_Piece], inside: Grey) -> bool:
+    """Whether ink as tall as a digit stands beside the pieces, too faint beside them to be seen."""
+    seen = np.zeros_like(dark)
+    for piece in pieces:
+        seen |= piece.mask
+    rest = cv2.compare(dark, floor, cv2.CMP_GT)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=8)
+    tall = TALL * max(piece.bottom - piece.top for piece in pieces)
+    edge = cv2.erode(inside, _EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    area = stats[:, cv2.CC_STAT_AREA]
+    own = np.bincount(labels[seen > 0], minlength=count) > 0
+    rim = np.bincount(labels[edge == 0], minlength=count) > ALONG * area
+    large = (stats[:, cv2.CC_STAT_HEIGHT] >= tall) & (area >= 2 * tall)
+    large[0] = False
+    return bool((large & ~own & ~rim).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """A connected component, or a part of one between cuts."""
+
+    mask: Grey  # (h, w) of the working copy, 255 where its ink is
+    left: int
+    right: int  # first column after it
+    top: int
+    bottom: int
+    cut: bool  # it was cut from the piece before it
+    print_like: bool  # it may be what is left of the outline
+
+
+def _piece(mask: Grey, *, cut: bool, print_like: bool = False) -> _Piece:
+    x, y, w, h = cv2.boundingRect(mask)
+    return _Piece(mask, x, x + w, y, y + h, cut, print_like)
+
+
+def _pieces(
+    labels: NDArray[np.int32], stats: NDArray[np.int32], kept: list[int], print_like: set[int]
+) -> list[_Piece]:
+    """All components in reading order, the wide ones cut."""
+    tall = int(stats[[n for n in kept if n not in print_like] or kept, cv2.CC_STAT_HEIGHT].max())
+    kept = sorted(kept, key=lambda n: stats[n, cv2.CC_STAT_LEFT] + stats[n, cv2.CC_STAT_WIDTH] / 2)
+    pieces: list[_Piece] = []
+    for n in kept:
+        mask = np.where(labels == n, 255, 0).astype(np.uint8)
+        if stats[n, cv2.CC_STAT_WIDTH] >= CUTTABLE * tall:
+            pieces += _cut(mask)
+        else:
+            pieces.append(_piece(mask, cut=False, print_like=n in print_like))
+    return pieces
+
+
+def _cut(mask: Grey) -> list[_Piece]:
+    """A component at every place where it may be two digits that touch, left to right."""
+    x, y, w, h = cv2.boundingRect(mask)
+    part = mask[y : y + h, x : x + w] > 0
+    stroke = _stroke_width(part)
+    ways = _ways(part, THICKEST * stroke, apart=max(4, round(1.2 * stroke)))
+    ends = [np.full(h, -1), *ways, np.full(h, w)]
+    columns = np.arange(w)
+    pieces: list[_Piece] = []
+    for before, after in pairwise(ends):
+        own = part & (columns > before[:, None]) & (columns <= after[:, None])
+        full = np.zeros_like(mask)
+        full[y : y + h, x : x + w][own] = 255
+        if own.any():
+            pieces.append(_piece(full, cut=bool(pieces)))
+    return pieces
+
+
+def _stroke_width(part: NDArray[np.bool_]) -> float:
+    """Usual width of the pen's line, px."""
+    padded = np.pad(part, 1).astype(np.uint8)
+    rim = padded - cv2.erode(padded, _NEAR)
+    return 2 * float(padded.sum()) / max(1.0, float(rim.sum()))
+
+
+def _ways(part: NDArray[np.bool_], most: float, apart: int) -> list[NDArray[np.intp]]:
+    """Ways from top to bottom through at most `most` px of ink: (h,) columns each, left to right.
+
+    part: (h, w), ink true. The cheapest way through every place of the middle row, by dynamic programming
+    from above and from below; of these the local minima, no two nearer than `apart` px.
+    """
+    cost = part.astype(np.float32)
+    height, width = cost.shape
+    middle = height // 2
+    above, from_above = _cheapest(cost[: middle + 1])
+    below, from_below = _cheapest(cost[middle:][::-1])
+    total = above + below - cost[middle]
+    weight = np.cumsum(part.sum(axis=0)) / part.sum()
+    places = [
+        n
+        for n in range(1, width - 1)
+        if total[n] <= most
+        and total[n] == total[max(0, n - apart) : n + apart + 1].min()
+        and 0.1 < weight[n] < 0.9
+    ]
+    ways: list[NDArray[np.intp]] = []
+    for place in places:
+        if ways and place - ways[-1][middle] < apart:
+            continue
+        way = np.empty(height, np.intp)
+        way[: middle + 1] = _back(from_above, place)
+        way[middle:] = _back(from_below, place)[::-1]
+        if ways:
+            way = np.maximum(way, ways[-1])
+        ways.append(way)
+    return ways
+
+
+def _cheapest(cost: Real) -> tuple[Real, NDArray[np.int8]]:
+    """Cost of the cheapest way from the first row to each place of the last; each step's side (-1, 0, 1)."""
+    steps = np.zeros(cost.shape, np.int8)
+    total = cost[0].copy()
+    infinite = np.float32(1e9)
+    for row in range(1, len(cost)):
+        left = np.concatenate(([infinite], total[:-1])) + SIDESTEP
+        right = np.concatenate((total[1:], [infinite])) + SIDESTEP
+        best = np.stack((total, left, right))
+        chosen = best.argmin(axis=0)
+        steps[row] = np.array((0, -1, 1), np.int8)[chosen]
+        total = (np.take_along_axis(best, chosen[None], 0)[0] + cost[row]).astype(np.float32)
+    return total, steps
+
+
+def _back(steps: NDArray[np.int8], place: int) -> NDArray[np.intp]:
+    """The columns, first row to last, of the way that ends at `place`."""
+    way = np.empty(len(steps), np.intp)
+    for row in range(len(steps) - 1, -1, -1):
+        way[row] = place
+        place += int(steps[row, place])
+    return way
+
+
+def _spans(pieces: list[_Piece], ink: Grey) -> list[Span]:
+    """Every run of neighbouring pieces that may be one digit."""
+    sure = [piece for piece in pieces if not piece.print_like] or pieces
+    tall = max(piece.bottom - piece.top for piece in sure)
+    spans = []
+    for start in range(len(pieces)):
+        for stop in range(start + 1, min(start + MOST_JOINED, len(pieces)) + 1):
+            run = pieces[start:stop]
+            width = max(p.right for p in run) - min(p.left for p in run)
+            height = max(p.bottom for p in run) - min(p.top for p in run)
+            if stop - start > 1 and width > WIDEST * tall:
+                break
+            mask = run[0].mask
+            for piece in run[1:]:
+                mask = cv2.bitwise_or(mask, piece.mask)
+            others = [p.mask for n, p in enumerate(pieces) if not start <= n < stop]
+            near = cv2.dilate(mask, _NEAR)
+            for other in others:
+                near = cv2.subtract(near, other)
+            image = to_mnist(_thicken(cv2.copyTo(ink, near), cv2.bitwise_and(mask, near)))
+            spans.append(
+                Span(
+                    start=start,
+                    stop=stop,
+                    image=image,
+                    joints=sum(not p.cut for p in run[1:]),
+                    gap=_gap(run) / tall,
+                    cut=run[0].cut,
+                    print_like=len(run) == 1 and run[0].print_like,
+                    height=height / tall,
+                    width=width / tall,
+                )
+            )
+    return spans
+
+
+def _gap(run: list[_Piece]) -> float:
+    """Widest paper between neighbours that were never one component, px across; negative: they overlap."""
+    return max([float(two.left - one.right) for one, two in pairwise(run) if not two.cut] or [0.0])
