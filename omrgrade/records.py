@@ -117,7 +117,8 @@ class Template:
     fields: tuple[Field, ...]
     header: Rect | None = None  # where name line and instructions are printed
     instructions: str = ""  # printed for the pupil
-    digest: str = ""  # sha256 of the YAML text
+    blank: bytes = b""  # the empty form as grey PNG that fills the page; none where it is not known
+    digest: str = ""  # sha256 of the YAML text and the pictures it names
 
     def field(self, field_id: str) -> Field:
         """The field of that id; KeyError if there is none."""

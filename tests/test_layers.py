@@ -15,7 +15,7 @@ STAGES = {
 }  # fmt: skip
 INPUTS = {"template", "key", "roster", "tables"}
 MIDDLE = {"pipeline", "engine", "store", "resume", "corrections", "marking", "kept"}
-TOP = {"outputs", "review", "training", "render", "simulate"}
+TOP = {"outputs", "review", "training", "render", "simulate", "forms"}
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),
     **dict.fromkeys(STAGES | INPUTS, VOCABULARY),

@@ -1,10 +1,15 @@
-"""``omrgrade template check``: is a template right, and what does it look like."""
+"""``omrgrade template check``, ``new`` and ``import``: is a template right; one from a form that exists."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @click.group("template")
@@ -44,3 +49,98 @@ def check(template: str, output: Path | None) -> None:
         f"layout in {output}",
         err=True,
     )
+
+
+@command.command("new")
+@click.argument("blank", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The template. Default: BLANK's name with .yaml.",
+)
+@click.option("--page", help="Page size: A4, Letter or 210x297 (mm). Only for pictures that do not say it.")
+@click.option("--number", default=1, show_default=True, help="Which page of BLANK.")
+@click.option("--force", is_flag=True, help="Write over a template that exists.")
+def new(blank: Path, output: Path | None, page: str | None, number: int, force: bool) -> None:
+    """Make a template from a BLANK form (PDF or picture).
+
+    Writes the template, the blank form it refers to, and a picture of what was found, all side by side.
+    """
+    from omrgrade.forms.discovery import discover
+    from omrgrade.template import load_template
+
+    output = output or Path(f"{blank.stem}.yaml")
+    picture = output.with_name(f"{output.stem}-blank.png")
+    overlay = output.with_name(f"{output.stem}-overlay.png")
+    _refuse_overwriting(output, force)
+    found = discover(
+        blank,
+        name=_name_of(output),
+        picture=picture.name,
+        page=number,
+        size=_page_size(page) if page else None,
+    )
+    _write(picture, found.blank)
+    _write(output, found.text.encode())
+    _write(overlay, _png(found.overlay))
+    loaded = load_template(output)
+    click.echo(
+        f"{output}: {len(loaded.items)} items, {len(loaded.identifiers)} identifiers, {found.boxes} boxes; "
+        f"{found.marks.why}. Look at {overlay}",
+        err=True,
+    )
+
+
+def _refuse_overwriting(output: Path, force: bool) -> None:
+    from omrgrade.errors import OutputError
+
+    if output.exists() and not force:
+        raise OutputError(
+            "this template exists", where=str(output), fix="choose another name, or give --force"
+        )
+
+
+def _name_of(output: Path) -> str:
+    """A template's name from its file's: letters, digits, - and _."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", output.stem).strip("-_")[:40] or "form"
+
+
+def _page_size(text: str) -> tuple[float, float]:
+    """A4, Letter, or width x height in mm."""
+    import re
+
+    from omrgrade.template import PAGES
+
+    named = {name.casefold(): size for name, size in PAGES.items()}
+    if text.casefold() in named:
+        return named[text.casefold()]
+    if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*[xX*,]\s*(\d+(?:\.\d+)?)\s*", text):
+        return float(match[1]), float(match[2])
+    raise click.BadParameter(f"write A4, Letter or 210x297 (received {text!r})", param_hint="--page")
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    data = BytesIO()
+    Image.fromarray(picture[..., ::-1]).save(data, format="PNG")
+    return data.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from omrgrade.errors import OutputError
+
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(
+            "this file cannot be written",
+            where=str(path),
+            fix="choose another place",
+            received=error.strerror,
+        ) from error

@@ -6,6 +6,7 @@
     name: quiz-a4                 # letters, digits, - and _
     title: Arithmetic quiz        # printed at the top
     page: A4                      # or Letter, or [210, 297]
+    # blank: form.png             # the empty form, PDF or picture: marks are what is darker than on it
     registration:                 # four ArUco markers, one near each corner; other ways: docs/templates.md
       method: aruco
       dictionary: 4x4_50
@@ -68,6 +69,7 @@ from omrgrade.resources import bundled
 from omrgrade.template.checks import QUIET_ZONE, check_geometry, quiet_zone
 from omrgrade.template.fiducials import read_fiducials
 from omrgrade.template.fields import read_fields
+from omrgrade.template.pictures import blank_picture
 from omrgrade.template.source import Mapping, parse, read_bytes
 
 __all__ = ["PAGES", "QUIET_ZONE", "bundled_templates", "load_template", "quiet_zone"]
@@ -75,7 +77,7 @@ __all__ = ["PAGES", "QUIET_ZONE", "bundled_templates", "load_template", "quiet_z
 PAGES = {"A4": (210.0, 297.0), "Letter": (215.9, 279.4)}
 """Named page sizes: width and height, mm."""
 
-_KEYS = ("omrgrade", "name", "title", "page", "registration", "header", "instructions", "fields")
+_KEYS = ("omrgrade", "name", "title", "page", "registration", "blank", "header", "instructions", "fields")
 
 
 def bundled_templates() -> list[str]:
@@ -98,6 +100,9 @@ def load_template(template: str | Path) -> Template:
     fields, lines = read_fields(root)
     header = root.mapping("header") if "header" in root else None
     fiducials = read_fiducials(root.mapping("registration"), width, height)
+    blank = fiducials.picture if fiducials.method == "reference" else b""
+    if "blank" in root:
+        blank = blank_picture(path.parent / root.text("blank"), 1, (width, height), root, "blank")
     result = Template(
         name=_name(root),
         title=root.text("title"),
@@ -107,7 +112,8 @@ def load_template(template: str | Path) -> Template:
         fields=fields,
         header=_rect(header) if header else None,
         instructions=root.text("instructions", default=""),
-        digest=hashlib.sha256(data + fiducials.picture).hexdigest(),
+        blank=blank,
+        digest=hashlib.sha256(data + fiducials.picture + blank).hexdigest(),
     )
     check_geometry(result, root, lines)
     return result

@@ -1,0 +1,90 @@
+"""A blank form -> a template: ``omrgrade template new``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.errors import OmrgradeError
+from omrgrade.forms.blank import PX_PER_MM, Blank, open_blank
+from omrgrade.forms.lattice import Block, Evidence, find_blocks
+from omrgrade.forms.marks import Marks, find_marks
+from omrgrade.forms.naming import Layout, name_fields
+from omrgrade.forms.shapes import find_ink, find_shapes
+from omrgrade.forms.writing import draw_found, template_text
+
+BLANK_DPI = 200.0  # of the blank form as it is kept
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Discovery:
+    """What was found on a blank form."""
+
+    text: str  # the template
+    blank: bytes  # the form, upright, grey PNG
+    overlay: NDArray[np.uint8]  # (height, width, 3) BGR
+    layout: Layout
+    marks: Marks
+
+    @property
+    def boxes(self) -> int:
+        """Bubbles and boxes that the template reads."""
+        return sum(found.block.rows * found.block.columns for found in self.layout.fields)
+
+
+def discover(
+    path: Path, *, name: str, picture: str, page: int = 1, size: tuple[float, float] | None = None
+) -> Discovery:
+    """Find what is to be marked on a blank form (PDF or picture).
+
+    name: of the template. picture: file name by which the template will know the blank form. size: of the
+    page, mm, where a picture does not say it. Raises `OmrgradeError` where nothing is found.
+    """
+    blank, blocks, shapes = _straight(open_blank(path, page=page, size=size))
+    layout = name_fields(blank, blocks)
+    if not layout.fields:
+        raise OmrgradeError(
+            "no bubbles and no boxes were found on this form",
+            where=str(path),
+            fix="is it the blank form, and is the page right (--number, --page)?",
+            received=f"{len(shapes)} outlines, {len(blocks)} blocks of equal ones",
+        )
+    marks = find_marks(blank, shapes, picture)
+    return Discovery(
+        text=template_text(name, blank, picture, marks, layout),
+        blank=_png(blank),
+        overlay=draw_found(blank, marks, layout),
+        layout=layout,
+        marks=marks,
+    )
+
+
+def _straight(blank: Blank) -> tuple[Blank, list[Block], list]:  # type: ignore[type-arg]
+    """The form turned upright if it was scanned askew, and what is on it."""
+    shapes = find_shapes(blank)
+    upright = blank.straightened(-_skew([shape.rect.centre for shape in shapes]))
+    if upright is not blank:
+        blank, shapes = upright, find_shapes(upright)
+    blocks, _ = find_blocks(shapes, Evidence(find_ink(blank.pixels), PX_PER_MM))
+    return blank, blocks, shapes
+
+
+def _skew(centres: Sequence[tuple[float, float]]) -> float:
+    """How far rows of outlines fall to the right, degrees (clockwise): the median over near neighbours."""
+    points = np.array(centres).reshape(-1, 2)
+    slopes = []
+    for x, y in points:
+        dx, dy = points[:, 0] - x, points[:, 1] - y
+        beside = (dx > 2) & (dx < 16) & (abs(dy) < 0.1 * dx)
+        slopes += np.degrees(np.arctan2(dy[beside], dx[beside])).tolist()
+    return float(np.median(slopes)) if len(slopes) >= 8 else 0.0
+
+
+def _png(blank: Blank) -> bytes:
+    size = round(blank.width / 25.4 * BLANK_DPI), round(blank.height / 25.4 * BLANK_DPI)
+    return bytes(cv2.imencode(".png", cv2.resize(blank.pixels, size, interpolation=cv2.INTER_AREA))[1])
