@@ -51,8 +51,6 @@ TAIL = 0.27
 """Share (0-1) of the sheets in the upper and in the lower group: Kelley's optimum for normal totals."""
 SETTLED = 0.5
 """A pupil is placed by the other items only when at least this share (0-1) of their points is settled."""
-NOT_COUNTED = frozenset({"unreadable", "duplicate_page"})
-"""As in grading, which a stage may not import."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,12 +124,12 @@ class TestStatistics:
 
 
 def analyse(sheets: Sequence[Sheet], *, options: Mapping[str, Sequence[str]] | None = None) -> TestStatistics:
-    """Statistics of marked sheets; pages that do not count are passed over.
+    """Statistics of marked sheets; pages without scores (unreadable, scanned twice) are passed over.
 
     `options`: the labels of an item's bubbles, so that one nobody chose is listed too; other items list the
     commonest answers.
     """
-    counted = [sheet for sheet in sheets if sheet[1].status not in NOT_COUNTED and sheet[1].scores]
+    counted = [sheet for sheet in sheets if sheet[1].scores]
     pages, by_item = (
         [page for page, _ in counted],
         [{s.item: s for s in marks.scores} for _, marks in counted],

@@ -98,10 +98,8 @@ def rescans(results: Results) -> list[Rescan]:
 
 
 def _why_again(page: PageReading, marks: SheetMarks) -> str:
-    if page.problem:
-        return page.problem
     if marks.status in NOT_COUNTED:
-        return ""
+        return page.problem if marks.status == "unreadable" else ""
     doubts = len(in_doubt(page))
     if page.fields and doubts >= max(2, MANY_DOUBTS * len(page.fields)):
         return f"{doubts} of {len(page.fields)} fields in doubt"
