@@ -151,11 +151,15 @@ def read_page(
     *,
     classifier: Classifier | None = None,
     policy: Policy | None = None,
+    corners: Sequence[tuple[float, float]] = (),
 ) -> PageReading:
-    """Read one page: a `Scan`, or the first page of a file. What is wrong with it is in its `problem`."""
+    """Read one page: a `Scan`, or the first page of a file. What is wrong with it is in its `problem`.
+
+    corners: where `registration.reference_points` lie, scan px, if a person has shown them.
+    """
     classifier = classifier or load_classifier()
     source = image if isinstance(image, Scan) else PageRef(path=str(image))
-    return _read_pages([source], template, classifier, policy or policy_for(classifier))[0]
+    return _read_pages([source], template, classifier, policy or policy_for(classifier), corners)[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,10 +203,14 @@ class _Page:
 
 
 def _read_pages(
-    sources: Sequence[PageRef | Scan], template: Template, classifier: Classifier, policy: Policy
+    sources: Sequence[PageRef | Scan],
+    template: Template,
+    classifier: Classifier,
+    policy: Policy,
+    corners: Sequence[tuple[float, float]] = (),
 ) -> list[PageReading]:
     """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
-    pages = [_open_page(source, template, policy) for source in sources]
+    pages = [_open_page(source, template, policy, corners) for source in sources]
     digits = [crop for page in pages for f in template.fields if f.kind == "digits" for crop in _of(page, f)]
     wide = [crop for page in pages for f in template.fields if f.kind == "number" for crop in _of(page, f)]
     boxes = iter(read_crops(digits, classifier, policy))
@@ -226,7 +234,9 @@ def _of(page: _Page, field: Field) -> list[Crop]:
     return page.crops.get(field.id, [])
 
 
-def _open_page(source: PageRef | Scan, template: Template, policy: Policy) -> _Page:
+def _open_page(
+    source: PageRef | Scan, template: Template, policy: Policy, corners: Sequence[tuple[float, float]]
+) -> _Page:
     """Everything up to the crops; the one place where a bad page becomes a value."""
     if isinstance(source, Scan):
         name, number = source.source, source.page
@@ -236,7 +246,7 @@ def _open_page(source: PageRef | Scan, template: Template, policy: Policy) -> _P
     try:
         scan = source if isinstance(source, Scan) else read_scan(source)
         blank = replace(blank, digest=page_digest(scan))
-        registration = register(scan, template, max_residual=policy.max_residual)
+        registration = register(scan, template, max_residual=policy.max_residual, shown=corners)
     except PageError as error:
         picture = b"" if scan is None else scan_picture(scan)
         return _Page(reading=replace(blank, problem=error.reason, preview=picture), crops={})

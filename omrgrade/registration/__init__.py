@@ -9,13 +9,14 @@ it. A page on which the boxes are not where the template says is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
 
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
-from omrgrade.registration import aruco
+from omrgrade.registration import aruco, byhand
 from omrgrade.registration.fitting import Fit, fit_bent, fit_flat
 from omrgrade.registration.geometry import Located, Pose, quarter_turns
 
@@ -36,16 +37,23 @@ _CLEARLY = 0.15
 
 
 def register(
-    scan: Scan, template: Template, *, max_residual: float, flag_residual: float = np.inf
+    scan: Scan,
+    template: Template,
+    *,
+    max_residual: float,
+    flag_residual: float = np.inf,
+    shown: Sequence[tuple[float, float]] = (),
 ) -> Registration:
     """Find the template's page in a scan.
 
     `max_residual` in mm: a page whose boxes lie further off (90th percentile) is refused. Raises
     `RegistrationError` with a reason. Over `flag_residual` mm, or when it may as well lie the other way up,
-    the result has a `doubt`.
+    the result has a `doubt`. shown: the template's `byhand.reference_points` in scan px, if a person has
+    shown them; they take the method's place.
     """
     refusal = RegistrationError("the sheet was not found", where=scan.source)
-    for number, candidates in enumerate(METHODS[template.fiducials.method](scan, template)):
+    method = partial(byhand.locate, shown=shown) if shown else METHODS[template.fiducials.method]
+    for number, candidates in enumerate(method(scan, template)):
         fits = _fits(scan, template, candidates)
         try:
             if fits:
