@@ -15,22 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.normalize import (
-    _EDGE,
-    _NEAR,
-    MIN_CONTRAST,
-    NOISE_FACTOR,
-    WORK_SIDE,
-    _components,
-    _flatten,
-    _noise,
-    _quantile,
-    _runs_through,
-    _thicken,
-    _working_copy,
-    to_mnist,
-)
-from omrgrade.normalize.outline import find_outline
+from omrgrade.normalize import NOISE_FACTOR, WORK_SIDE, working_copy
+from omrgrade.normalize.ink import EDGE, NEAR, thicken, to_mnist
+from omrgrade.normalize.paper import MIN_CONTRAST
+from omrgrade.normalize.single import components, find_outline, flatten, noise, quantile, runs_through
 from omrgrade.records import Crop, NumberInk, Span
 
 Grey = NDArray[np.uint8]
@@ -48,19 +36,19 @@ ALONG = 0.3  # share of a component that lies on the outline's inner edge if it 
 
 def segment(crop: Crop) -> NumberInk:
     """Cut the ink of a wide box into what may be its digits. `crop.margin` as for `normalize`."""
-    grey, scale = _working_copy(crop.pixels)
-    dark = _flatten(grey)
-    noise = _noise(dark)
+    grey, scale = working_copy(crop.pixels)
+    dark = flatten(grey)
+    grain = noise(dark)
     margin = min(round(crop.margin * scale), WORK_SIDE // 4)
-    floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
-    outline = find_outline(dark, max(5.0, 3 * noise), margin)
+    floor = max(MIN_CONTRAST, NOISE_FACTOR * grain)
+    outline = find_outline(dark, max(5.0, 3 * grain), margin)
     inside = _with_strokes(dark, outline.inside, floor)
     dark = dark * inside
-    peak = _quantile(dark, 0.995)
+    peak = quantile(dark, 0.995)
     low = max(floor, 0.28 * peak)
     mask = cv2.compare(dark, low, cv2.CMP_GT)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    keep = _components(labels, stats, inside, margin > 0) if count > 1 else np.zeros(1, bool)
+    keep = components(labels, stats, inside, margin > 0) if count > 1 else np.zeros(1, bool)
     kept, print_like = _ink_and_print(labels, stats, keep, outline.inside)
     ink = cv2.convertScaleAbs(cv2.subtract(dark, 0.3 * low), alpha=255 / max(1.0, peak - 0.3 * low))
     pieces = _pieces(labels, stats, kept, print_like) if kept else []
@@ -68,9 +56,9 @@ def segment(crop: Crop) -> NumberInk:
         spans=tuple(_spans(pieces, ink)) if 0 < len(pieces) <= MOST_PIECES else (),
         pieces=len(pieces),
         contrast=peak,
-        noise=noise,
+        noise=grain,
         lines=outline.lines,
-        through=margin > 0 and bool(keep.any()) and _runs_through(stats[keep], dark.shape),
+        through=margin > 0 and bool(keep.any()) and runs_through(stats[keep], dark.shape),
         faint=bool(pieces) and peak > 2 * floor and _fainter_ink(dark, floor, pieces, inside),
     )
 
@@ -110,7 +98,7 @@ def _ink_and_print(
     if not keep.any():
         return [], set()
     area, height = stats[:, cv2.CC_STAT_AREA], stats[:, cv2.CC_STAT_HEIGHT]
-    rim = cv2.erode(inside, _EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    rim = cv2.erode(inside, EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     touches = np.bincount(labels[rim == 0], minlength=len(area))
     tall = height >= TALL * height[keep].max()
     tall[0] = False
@@ -127,7 +115,7 @@ def _fainter_ink(dark: Grey, floor: float, pieces: list[_Piece], inside: Grey) -
     rest = cv2.compare(dark, floor, cv2.CMP_GT)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=8)
     tall = TALL * max(piece.bottom - piece.top for piece in pieces)
-    edge = cv2.erode(inside, _EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    edge = cv2.erode(inside, EDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     area = stats[:, cv2.CC_STAT_AREA]
     own = np.bincount(labels[seen > 0], minlength=count) > 0
     rim = np.bincount(labels[edge == 0], minlength=count) > ALONG * area
@@ -191,7 +179,7 @@ def _cut(mask: Grey) -> list[_Piece]:
 def _stroke_width(part: NDArray[np.bool_]) -> float:
     """Usual width of the pen's line, px."""
     padded = np.pad(part, 1).astype(np.uint8)
-    rim = padded - cv2.erode(padded, _NEAR)
+    rim = padded - cv2.erode(padded, NEAR)
     return 2 * float(padded.sum()) / max(1.0, float(rim.sum()))
 
 
@@ -268,10 +256,10 @@ def _spans(pieces: list[_Piece], ink: Grey) -> list[Span]:
             for piece in run[1:]:
                 mask = cv2.bitwise_or(mask, piece.mask)
             others = [p.mask for n, p in enumerate(pieces) if not start <= n < stop]
-            near = cv2.dilate(mask, _NEAR)
+            near = cv2.dilate(mask, NEAR)
             for other in others:
                 near = cv2.subtract(near, other)
-            image = to_mnist(_thicken(cv2.copyTo(ink, near), cv2.bitwise_and(mask, near)))
+            image = to_mnist(thicken(cv2.copyTo(ink, near), cv2.bitwise_and(mask, near)))
             spans.append(
                 Span(
                     start=start,

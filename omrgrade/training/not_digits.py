@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.normalize import normalize, to_mnist
+from omrgrade.normalize import normalize_all, to_mnist
 from omrgrade.training.augment import CANVAS, deformed, on_paper, redrawn, renormalised
 from omrgrade.training.data import Labelled
 from omrgrade.training.glyphs import GLYPHS, Glyph, smooth
-from omrgrade.training.paper import write_box
+from omrgrade.training.paper import LOT, write_box
 
 Grey = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -37,8 +37,9 @@ def boxed_not_digits(digits: Labelled, count: int, rng: Rng) -> Labelled:
     """A source: the same ink written into boxes and read back by the normaliser, every view it offers."""
     views: list[Grey] = []
     while len(views) < count:
-        ink = normalize(write_box(to_mnist(draw(digits, rng)), rng).crop)
-        views += [view for view in (ink.image, ink.uncut) if view is not None and view.any()]
+        boxes = [write_box(to_mnist(draw(digits, rng)), rng) for _ in range(min(LOT, count - len(views)))]
+        for ink in normalize_all([box.crop for box in boxes]):
+            views += [view for view in (ink.image, ink.uncut) if view is not None and view.any()]
     return Labelled(images=np.stack(views[:count]), labels=np.full(count, NOT_DIGIT_LABEL))
 
 

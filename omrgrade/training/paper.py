@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.normalize import normalize, to_mnist
-from omrgrade.records import Crop
+from omrgrade.normalize import normalize_all, to_mnist
+from omrgrade.records import Crop, Ink
 from omrgrade.training.data import Labelled
 
 NOT_DIGIT = 10
@@ -24,6 +24,7 @@ Real = NDArray[np.float32]
 Random = np.random.Generator
 
 
+LOT = 2048  # boxes written before they are normalised: those of one size go through it together
 ALIKE = 0.86  # correlation with the digit as drawn: what the normaliser made of it is still that digit
 WRECKAGE = 0.25  # share of it that is taught: what is left of a 4 may be as good a 1 as any
 UNLIKE = 0.5  # below this it is wreckage that must be refused; between the two it teaches nothing
@@ -33,16 +34,17 @@ def on_paper(digits: Labelled, count: int, rng: Random) -> Labelled:
     """`count` digits as the box reader sees them; now and then a view it must refuse, labelled NOT_DIGIT."""
     views: list[tuple[Grey, int]] = []
     while len(views) < count:
-        pick = int(rng.integers(len(digits)))
-        views.extend(_views(digits.images[pick], int(digits.labels[pick]), rng))
+        picks = rng.integers(len(digits), size=min(LOT, count - len(views)))
+        boxes = [write_box(digits.images[pick], rng) for pick in picks]
+        inks = normalize_all([box.crop for box in boxes])
+        for pick, box, ink in zip(picks, boxes, inks, strict=True):
+            views.extend(_views(box, ink, int(digits.labels[pick]), rng))
     images, labels = zip(*views[:count], strict=True)
     return Labelled(images=np.stack(images), labels=np.array(labels, digits.labels.dtype))
 
 
-def _views(digit: Grey, label: int, rng: Random) -> list[tuple[Grey, int]]:
+def _views(box: Box, ink: Ink, label: int, rng: Random) -> list[tuple[Grey, int]]:
     """One digit written and read back: the views that the classifier would be shown, with what they are."""
-    box = write_box(digit, rng)
-    ink = normalize(box.crop)
     if ink.empty:
         return []
     views = []
