@@ -25,7 +25,7 @@ from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
 from omrgrade.marking import mark_batch
 from omrgrade.metrics import promised_threshold
-from omrgrade.normalize import WORK_SIDE, normalize
+from omrgrade.normalize import WORK_SIDE, normalize_all
 from omrgrade.normalize.strings import segment
 from omrgrade.numbers import read_number
 from omrgrade.records import (
@@ -98,7 +98,7 @@ def read_boxes(
 
 def read_crops(crops: Sequence[Crop], classifier: Classifier, policy: Policy) -> list[BoxReading]:
     """Normalise, classify in one call, decide: one reading a crop, in order."""
-    inks = [normalize(crop) for crop in crops]
+    inks = normalize_all(crops)
     return [
         read_box(ink, probabilities, policy)
         for ink, probabilities in zip(inks, _classify(inks, classifier), strict=True)

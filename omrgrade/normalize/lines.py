@@ -132,6 +132,8 @@ def _line_edges(band: Grey, first: Ints, end: Ints, floor: Reals, rules: int) ->
     if left_out.any():
         band = band * ~left_out[:, None]
     todo = np.flatnonzero(end - first >= SHORTEST)
+    if not len(todo):
+        return result
     if len(todo) < count:
         band, first, end, floor = band[todo], first[todo], end[todo], floor[todo]
     for rule in range(rules):
