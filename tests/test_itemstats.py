@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -143,6 +143,7 @@ def test_pupils_who_tie_at_the_border_of_a_group_count_in_part():
 scores = arrays(float, st.tuples(st.integers(8, 30), st.integers(3, 8)), elements=st.sampled_from([0.0, 1.0]))
 
 
+@settings(deadline=None)
 @given(scores)
 def test_item_rest_correlations_are_those_of_pandas(points):
     frame = pd.DataFrame(points)
@@ -156,6 +157,7 @@ def test_item_rest_correlations_are_those_of_pandas(points):
             assert item.item_rest == pytest.approx(expected, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(scores, st.randoms())
 def test_the_order_of_sheets_says_nothing(points, random):
     rows = sheets(points)

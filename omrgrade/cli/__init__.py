@@ -15,7 +15,10 @@ from omrgrade.errors import OmrgradeError
 # command -> module that defines `command`; imported only when it is called.
 COMMANDS = {
     "grade": "Read and mark scanned sheets.",
+    "export": "Take the marks to a spreadsheet or a school's gradebook (Canvas, Moodle, Blackboard).",
     "report": "Write the class and the test on one page: item analysis, reliability, reading quality.",
+    "review": "Settle doubtful readings in a browser.",
+    "score": "Mark a run again with a changed key, without reading scans again.",
     "sheet": "Print a template as PDF.",
     "template": "Check a template.",
     "simulate": "Make filled, scanned-looking pages with known truth.",

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 def marks_frame(results: Results) -> pd.DataFrame:
     """A row a sheet, columns as in marks.csv; points not given are NaN, student ids stay text."""
-    return _frame(marks.columns(results), marks.rows(results))
+    return frame(marks.columns(results), marks.rows(results))
 
 
 def readings_frame(results: Results) -> pd.DataFrame:
     """A row a field, columns as in readings.csv; values stay text."""
-    return _frame(readings.COLUMNS, readings.rows(results))
+    return frame(readings.COLUMNS, readings.rows(results))
 
 
-def _frame(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> pd.DataFrame:
+def frame(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> pd.DataFrame:
+    """A table as a data frame."""
     import pandas as pd
 
     return pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(columns))
