@@ -36,6 +36,7 @@ from omrgrade.records import (
     Field,
     FieldReading,
     Ink,
+    Limits,
     PageReading,
     PageRef,
     Policy,
@@ -169,6 +170,7 @@ class PageWork:
     template: Template
     model: str | None = None  # path of the ONNX file; None: the bundled one
     policy: Policy | None = None  # None: the default one, with the model's thresholds
+    limits: Limits | None = None  # None: the default ones
 
     def __call__(self) -> Reader:
         """Load the model; return the reader of chunks."""
@@ -179,7 +181,7 @@ class PageWork:
         def read(chunk: Chunk) -> list[PageReading]:
             # Before reading: a file that changes in between must look changed to the next run.
             contents = [file_digest(ref.path) for ref in chunk]
-            pages = _read_pages(chunk, self.template, classifier, policy)
+            pages = _read_pages(chunk, self.template, classifier, policy, limits=self.limits)
             return [
                 replace(page, content=content, work=work)
                 for page, content in zip(pages, contents, strict=True)
@@ -190,7 +192,8 @@ class PageWork:
     def digest(self) -> str:
         """Sha256 (hex) of all that a page's readings depend on besides its file."""
         policy = None if self.policy is None else asdict(self.policy)
-        parts = (self.template.digest, *model_digests(self.model), policy, __version__, cv2.__version__)
+        tools = (*model_digests(self.model), __version__, cv2.__version__)
+        parts = (self.template.digest, policy, asdict(self.limits or Limits()), *tools)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -208,9 +211,10 @@ def _read_pages(
     classifier: Classifier,
     policy: Policy,
     corners: Sequence[tuple[float, float]] = (),
+    limits: Limits | None = None,
 ) -> list[PageReading]:
     """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
-    pages = [_open_page(source, template, policy, corners) for source in sources]
+    pages = [_open_page(source, template, policy, corners, limits) for source in sources]
     digits = [crop for page in pages for f in template.fields if f.kind == "digits" for crop in _of(page, f)]
     wide = [crop for page in pages for f in template.fields if f.kind == "number" for crop in _of(page, f)]
     boxes = iter(read_crops(digits, classifier, policy))
@@ -235,7 +239,11 @@ def _of(page: _Page, field: Field) -> list[Crop]:
 
 
 def _open_page(
-    source: PageRef | Scan, template: Template, policy: Policy, corners: Sequence[tuple[float, float]]
+    source: PageRef | Scan,
+    template: Template,
+    policy: Policy,
+    corners: Sequence[tuple[float, float]],
+    limits: Limits | None,
 ) -> _Page:
     """Everything up to the crops; the one place where a bad page becomes a value."""
     if isinstance(source, Scan):
@@ -244,7 +252,7 @@ def _open_page(
         name, number = source.path, source.page
     blank, scan = PageReading(source=name, page=number), None
     try:
-        scan = source if isinstance(source, Scan) else read_scan(source)
+        scan = source if isinstance(source, Scan) else read_scan(source, limits)
         blank = replace(blank, digest=page_digest(scan))
         registration = register(scan, template, max_residual=policy.max_residual, shown=corners)
     except PageError as error:
@@ -306,6 +314,7 @@ def grade_batch(
     store: Store | None = None,
     exclude: Sequence[str | Path] = (),
     page_timeout: float | None = None,
+    limits: Limits | None = None,
     progress: Callable[[PageReading], object] | None = None,
 ) -> Batch:
     """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
@@ -313,13 +322,15 @@ def grade_batch(
     jobs: worker processes; None: as many as pay. store: where readings are kept chunk by chunk as they come,
     and pages that an earlier run has read are taken from while their file, the template, the model and the
     policy are the same; page previews are then kept there only. exclude: files and folders not to be read.
-    page_timeout: seconds after which a page is read again alone, and then given up. progress: called with
-    each page once it is read. Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
+    page_timeout: seconds after which a page is read again alone, and then given up. limits: what a file may
+    ask for. progress: called with each page once it is read. Ctrl-C ends the reading, not the marking: see
+    `Batch.interrupted`.
     """
     found = [path for path in paths if isinstance(path, PageRef)]
     others = [path for path in paths if not isinstance(path, PageRef)]
-    refs = found if found and not others else found + find_pages(others, exclude=exclude)
-    work = PageWork(template=template, model=None if model is None else str(model), policy=policy)
+    refs = found if found and not others else found + find_pages(others, exclude=exclude, limits=limits)
+    model = None if model is None else str(model)
+    work = PageWork(template=template, model=model, policy=policy, limits=limits)
     todo = list(enumerate(refs)) if store is None else unread(store, refs, work.digest())
     pages: list[PageReading] = [] if store is None else list(store.pages())
     kept, tell = len(pages), progress or (lambda page: None)

@@ -79,6 +79,9 @@ class Field:
     same_as: str = ""  # id of the field that carries the same value; a difference is a review
     empty: Literal["none", "ends", "any"] = "none"  # "grid": columns that may stay without a mark
     digits: int = 4  # "number": the most digits it may have
+    row: int = 0  # of a class list: the value belongs to the roster's pupil of this place, from 1; 0: not so
+    name_room: float = 0.0  # mm of room for a row's name, left of the box
+    part: bool = False  # "choice": which part of a class list the page is, the first option the first
     square: bool = False  # bubbles: printed as rectangles, not as ellipses
     struck_out: Literal["review", "cancels"] = "review"  # a bubble filled and then crossed out
 
@@ -187,6 +190,16 @@ class PageRef:
 
     path: str
     page: int = 1  # 1-based page within the file
+    problem: str = ""  # why the file is not to be read at all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a file may ask for before it is refused: a small file can unfold to any size."""
+
+    megapixels: float = 170.0  # a page; A4 at 1200 dpi has 139
+    pages: int = 5000  # a file
+    megabytes: float = 500.0  # a file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -228,6 +241,7 @@ class Crop:
 
     pixels: NDArray[np.uint8]  # (height, width) grey, dark ink on light paper
     margin: int  # px of paper sampled outside the printed outline, on every side; 0 = unknown
+    blank: NDArray[np.uint8] | None = None  # (height, width) grey, the same place on the blank form
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

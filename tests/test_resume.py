@@ -59,7 +59,7 @@ def reads(monkeypatch):
     """The names of the pages that are read, as they are read."""
     names = []
     read = pipeline.read_scan
-    monkeypatch.setattr(pipeline, "read_scan", lambda ref: names.append(ref.path) or read(ref))
+    monkeypatch.setattr(pipeline, "read_scan", lambda ref, *more: names.append(ref.path) or read(ref, *more))
     return names
 
 
@@ -113,10 +113,10 @@ from omrgrade.cli import main
 
 read = pipeline.read_scan
 
-def crash(ref):
+def crash(ref, *more):
     if ref.path.endswith("6.png"):
         os.kill(os.getpid(), 11)
-    return read(ref)
+    return read(ref, *more)
 
 pipeline.read_scan = crash
 if __name__ == "__main__":

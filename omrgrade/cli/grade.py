@@ -58,6 +58,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seconds after which a page is read again alone, and then given up.",
 )
+@click.option(
+    "--max-megapixels",
+    type=click.FloatRange(1),
+    default=170,
+    show_default=True,
+    help="Of a page, million pixels.",
+)
+@click.option("--max-pages", type=click.IntRange(1), default=5000, show_default=True, help="Of a file.")
+@click.option("--max-megabytes", type=click.FloatRange(1), default=500, show_default=True, help="Of a file.")
 @click.option("--no-overlays", is_flag=True, help="Write tables only.")
 @click.option("--fail-on-review", is_flag=True, help="Exit with 5 when readings await review.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every page as it is read.")
@@ -73,6 +82,9 @@ def command(
     max_error: float | None,
     jobs: int | None,
     page_timeout: float,
+    max_megapixels: float,
+    max_pages: int,
+    max_megabytes: float,
     no_overlays: bool,
     fail_on_review: bool,
     verbose: bool,
@@ -99,6 +111,7 @@ def command(
     from omrgrade.outputs.stored import stored_results
     from omrgrade.outputs.summary import marks_table, summary
     from omrgrade.pipeline import default_jobs, grade_batch, policy_for
+    from omrgrade.records import Limits
     from omrgrade.roster import load_roster
     from omrgrade.store import Store
     from omrgrade.template import load_template
@@ -112,7 +125,8 @@ def command(
     if accept is not None:
         policy = replace(policy, accept=accept, accept_number=accept)
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
-    pages = find_pages(scans, exclude=own)
+    limits = Limits(megapixels=max_megapixels, pages=max_pages, megabytes=max_megabytes)
+    pages = find_pages(scans, exclude=own, limits=limits)
     jobs = jobs or default_jobs(len(pages))
     with Store.resume(output / RUN_FILE) as store:
         check_directory(output)
@@ -127,6 +141,7 @@ def command(
                 jobs=jobs,
                 store=store,
                 page_timeout=page_timeout,
+                limits=limits,
                 progress=progress,
             )
         batch = replace(batch, seconds=time.monotonic() - clock)

@@ -13,7 +13,7 @@ import numpy as np
 from omrgrade.errors import OmrgradeError, UnreadableImageError
 from omrgrade.images.pdf import count_pdf_pages, read_pdf
 from omrgrade.images.pictures import count_pictures, read_jpeg, read_picture
-from omrgrade.records import PageRef, Scan
+from omrgrade.records import Limits, PageRef, Scan
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf", ".webp", ".bmp"})
 
@@ -21,13 +21,17 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf", ".webp",
 # ---------------------------------------------------------------- finding pages
 
 
-def find_pages(paths: Sequence[str | Path], *, exclude: Sequence[str | Path] = ()) -> list[PageRef]:
+def find_pages(
+    paths: Sequence[str | Path], *, exclude: Sequence[str | Path] = (), limits: Limits | None = None
+) -> list[PageRef]:
     """Every page in these files and folders, in the given order, folders in natural order (2 before 10).
 
     Folders are searched recursively for known suffixes, skipping hidden entries and what lies in `exclude`
     (an output folder inside the scans folder); files named explicitly are taken whatever they are called.
-    A file that cannot be opened still counts as one page, so that it is named later with its reason.
+    A file that cannot be opened still counts as one page, so that it is named later with its reason; so does
+    one that is over the limits.
     """
+    limits = limits or Limits()
     skipped = {_absolute(path) for path in exclude}
     seen: set[str] = set()
     pages = []
@@ -36,7 +40,7 @@ def find_pages(paths: Sequence[str | Path], *, exclude: Sequence[str | Path] = (
             absolute = _absolute(file)
             if absolute not in seen:
                 seen.add(absolute)
-                pages += [PageRef(path=str(file), page=n) for n in range(1, _count_pages(file) + 1)]
+                pages += _pages_of(file, limits)
     if not pages:
         raise OmrgradeError(
             "no scans found",
@@ -72,7 +76,22 @@ def _natural(path: Path) -> list[tuple[list[tuple[str, int]], str]]:
     ]
 
 
-def _count_pages(path: Path) -> int:
+def _pages_of(file: Path, limits: Limits) -> list[PageRef]:
+    try:
+        if file.stat().st_size > limits.megabytes * 1e6:
+            problem = f"the file has more than {limits.megabytes:g} MB; split it, or raise --max-megabytes"
+            return [PageRef(path=str(file), problem=problem)]
+    except OSError:
+        return [PageRef(path=str(file))]  # reading it will tell
+    count = _count_pages(file, limits)
+    if count > limits.pages:
+        most = f"at most {limits.pages} are read"
+        problem = f"the file has {count} pages, {most}; split it, or raise --max-pages"
+        return [PageRef(path=str(file), problem=problem)]
+    return [PageRef(path=str(file), page=n) for n in range(1, count + 1)]
+
+
+def _count_pages(path: Path, limits: Limits) -> int:
     """Pages in a file, without decoding any; 1 if that cannot be told."""
     try:
         with path.open("rb") as file:
@@ -80,7 +99,7 @@ def _count_pages(path: Path) -> int:
         if b"%PDF-" in head:
             return max(1, count_pdf_pages(path))
         if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            return count_pictures(path)
+            return count_pictures(path, limits)
     except (OSError, UnreadableImageError):
         pass
     return 1
@@ -89,23 +108,25 @@ def _count_pages(path: Path) -> int:
 # ---------------------------------------------------------------- reading pages
 
 
-def read_scan(ref: PageRef) -> Scan:
+def read_scan(ref: PageRef, limits: Limits | None = None) -> Scan:
     """Decode one page as grey pixels, upright as its file says (EXIF), transparency over white.
 
     Raises `UnreadableImageError` with a reason; a damaged picture is refused, never half read.
     """
-    path = Path(ref.path)
+    path, limits = Path(ref.path), limits or Limits()
+    if ref.problem:
+        raise UnreadableImageError(ref.problem, where=ref.path)
     try:
         with path.open("rb") as file:
             head = file.read(1024)
         if not head:
             raise UnreadableImageError("the file is empty", fix="scan or copy it again", where=ref.path)
         if b"%PDF-" in head:
-            pixels, dpi = read_pdf(path, ref.page)
+            pixels, dpi = read_pdf(path, ref.page, limits)
         elif head.startswith(b"\xff\xd8"):
-            pixels, dpi = read_jpeg(path)
+            pixels, dpi = read_jpeg(path, limits)
         else:
-            pixels, dpi = read_picture(path, ref.page, head)
+            pixels, dpi = read_picture(path, ref.page, head, limits)
     except MemoryError:
         raise UnreadableImageError("the page needs more memory than there is", where=ref.path) from None
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import cv2
 import numpy as np
 
 from omrgrade.errors import UnreadableImageError
-from omrgrade.images.pictures import JPEG_GREY, MAX_PIXELS, Grey, check_size, is_whole_jpeg
+from omrgrade.images.pictures import JPEG_GREY, Grey, check_size, is_whole_jpeg, open_image
+from omrgrade.records import Limits
 
 PDF_RENDER_DPI = 300.0
 """For PDF pages that are drawn, not scanned."""
@@ -36,7 +38,7 @@ def count_pdf_pages(path: Path) -> int:
         return len(document)
 
 
-def read_pdf(path: Path, number: int) -> tuple[Grey, float]:
+def read_pdf(path: Path, number: int, limits: Limits) -> tuple[Grey, float]:
     """One page: the scanner's own picture where the page is just that, else drawn at `PDF_RENDER_DPI`."""
     import pypdfium2
 
@@ -45,23 +47,24 @@ def read_pdf(path: Path, number: int) -> tuple[Grey, float]:
             raise UnreadableImageError("the PDF has no such page", where=str(path), received=number)
         try:
             page = document[number - 1]
-            return _page_picture(page, path) or _drawn_page(page, path)
+            return _page_picture(page, path, limits) or _drawn_page(page, path, limits)
         except pypdfium2.PdfiumError as error:
             raise UnreadableImageError(
                 "the PDF is damaged", where=str(path), fix="scan or copy it again"
             ) from error
 
 
-def _drawn_page(page: Any, path: Path) -> tuple[Grey, float]:
+def _drawn_page(page: Any, path: Path, limits: Limits) -> tuple[Grey, float]:
     """The page drawn at `PDF_RENDER_DPI`, or finer (to 600) if it holds a finer picture."""
     inches = [points / 72 for points in page.get_size()]
     images = _images(page)
     for image in images:
         columns, rows = image.get_px_size()
-        check_size(columns, rows, path)
-    check_size(round(inches[0] * PDF_RENDER_DPI), round(inches[1] * PDF_RENDER_DPI), path)
+        check_size(columns, rows, path, limits)
+        _check_jpeg(image, path, limits)
+    check_size(round(inches[0] * PDF_RENDER_DPI), round(inches[1] * PDF_RENDER_DPI), path, limits)
     finest = max((image.get_metadata().horizontal_dpi for image in images), default=0.0)
-    affordable = (MAX_PIXELS / 4 / (inches[0] * inches[1])) ** 0.5
+    affordable = (limits.megapixels * 1e6 / 4 / (inches[0] * inches[1])) ** 0.5
     dpi = max(PDF_RENDER_DPI, min(finest, 600.0, affordable))
     bitmap = page.render(scale=dpi / 72, grayscale=True)
     pixels: Grey = bitmap.to_numpy().reshape(bitmap.height, bitmap.width).copy()
@@ -74,7 +77,7 @@ def _images(page: Any) -> list[Any]:
     return list(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2))
 
 
-def _page_picture(page: Any, path: Path) -> tuple[Grey, float] | None:
+def _page_picture(page: Any, path: Path, limits: Limits) -> tuple[Grey, float] | None:
     """The one picture that fills a page, as scanners write them; None if there is more to see."""
     import pypdfium2.raw as pdfium
 
@@ -92,13 +95,21 @@ def _page_picture(page: Any, path: Path) -> tuple[Grey, float] | None:
     if abs(b) > 1e-3 or abs(c) > 1e-3 or not whole or pdfium.FPDFPageObj_HasTransparency(image):
         return None
     width, height = image.get_px_size()
-    check_size(width, height, path)
+    check_size(width, height, path, limits)
+    _check_jpeg(image, path, limits)
     pixels = _image_pixels(image)
     # A /Decode array or a stencil mask may turn black and white; then the drawn page tells the truth.
     if pixels is None or pixels.shape != (height, width) or np.median(pixels[::16, ::16]) < 96:
         return None
     turned: Grey = np.rot90(pixels, -(page.get_rotation() // 90))
     return turned, 72 * height / d
+
+
+def _check_jpeg(image: Any, path: Path, limits: Limits) -> None:
+    """A JPEG in a PDF has a size of its own, which the PDF may not tell the truth about."""
+    if "DCTDecode" in image.get_filters():
+        with open_image(io.BytesIO(bytes(image.get_data(decode_simple=True))), path, limits):
+            pass
 
 
 def _is_invisible(thing: Any) -> bool:

@@ -2,60 +2,86 @@
 
 from __future__ import annotations
 
+import io
 import re
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from omrgrade.errors import UnreadableImageError
+from omrgrade.records import Limits
 
 Grey = NDArray[np.uint8]
 
-MAX_PIXELS = 170_000_000
-"""Pages of more are refused unread. A4 at 1200 dpi has 139 million; Pillow itself refuses beyond 179."""
-TOO_LARGE = f"the picture is too large, at most {MAX_PIXELS // 1_000_000} million pixels"
-SMALLER = "scan at 200 to 600 dpi"
 JPEG_GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def check_size(width: int, height: int, path: Path) -> None:
-    """Refuse a picture without pixels or with more than `MAX_PIXELS`."""
+_PLUGINS = (
+    JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, TiffImagePlugin.TiffImageFile,
+    WebPImagePlugin.WebPImageFile, BmpImagePlugin.BmpImageFile, GifImagePlugin.GifImageFile,
+    PpmImagePlugin.PpmImageFile,
+)  # fmt: skip
+FORMATS = tuple(plugin.format for plugin in _PLUGINS if plugin.format in Image.OPEN)
+"""What Pillow may take a file for. It knows dozens of formats more, for one of which it runs a program."""
+
+
+def check_size(width: float, height: float, path: Path, limits: Limits) -> None:
+    """Refuse a picture without pixels or with too many."""
     where = str(path)
     if width < 1 or height < 1:
         raise UnreadableImageError("the picture has no pixels", where=where, received=(width, height))
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(TOO_LARGE, where=where, fix=SMALLER, received=f"{width} x {height}")
+    if width * height > limits.megapixels * 1e6:
+        raise UnreadableImageError(
+            f"the picture is too large, at most {limits.megapixels:g} million pixels",
+            where=where,
+            fix="scan at 200 to 600 dpi, or raise --max-megapixels",
+            received=f"{width:.0f} x {height:.0f}",
+        )
 
 
 @contextmanager
-def _open_image(path: Path) -> Iterator[Image.Image]:
+def open_image(file: IO[bytes], path: Path, limits: Limits) -> Iterator[Image.Image]:
     """A picture whose header Pillow has read and whose size is within bounds; damage becomes a reason.
 
     Pillow gets an open file, not the path: it maps a named file into memory, and in version 13 forgets there
     to turn a TIFF on its side.
     """
-    with path.open("rb") as file, warnings.catch_warnings():
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a damaged tag or a large page is judged here, not on stderr
+        Image.MAX_IMAGE_PIXELS = None  # `check_size` judges, by the user's limit
         try:
-            image = Image.open(file)
-            check_size(*image.size, path)
+            image = Image.open(file, formats=FORMATS)
+            check_size(*image.size, path, limits)
             yield image
-        except Image.DecompressionBombError:
-            raise UnreadableImageError(TOO_LARGE, where=str(path), fix=SMALLER) from None
-        except (ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, struct.error) as error:
             raise UnreadableImageError(f"the picture is damaged: {error}", where=str(path)) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
-def count_pictures(path: Path) -> int:
+def count_pictures(path: Path, limits: Limits) -> int:
     """Pictures in a multi-page TIFF, without decoding any."""
-    with _open_image(path) as image:
+    with path.open("rb") as file, open_image(file, path, limits) as image:
         return int(getattr(image, "n_frames", 1))
 
 
@@ -68,10 +94,10 @@ def _dpi(image: Image.Image) -> float:
     return dpi if 20 <= dpi <= 10_000 else 0.0
 
 
-def read_jpeg(path: Path) -> tuple[Grey, float]:
+def read_jpeg(path: Path, limits: Limits) -> tuple[Grey, float]:
     """Decode straight to grey with OpenCV: the luminance plane alone, three times as fast as by colour."""
     data = path.read_bytes()
-    with _open_image(path) as image:
+    with open_image(io.BytesIO(data), path, limits) as image:
         if not is_whole_jpeg(data):
             raise OSError("truncated")
         if image.mode == "CMYK":
@@ -106,13 +132,13 @@ def _turn(pixels: Grey, orientation: int) -> Grey:
     return np.rot90(pixels, {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0))
 
 
-def read_picture(path: Path, page: int, head: bytes) -> tuple[Grey, float]:
+def read_picture(path: Path, page: int, head: bytes, limits: Limits) -> tuple[Grey, float]:
     """One picture (1-based `page` of a TIFF) and its dpi; `head`, how the file begins, names what is none."""
     try:
-        with _open_image(path) as image:
+        with path.open("rb") as file, open_image(file, path, limits) as image:
             if page > 1:
                 image.seek(page - 1)
-                check_size(*image.size, path)
+                check_size(*image.size, path, limits)
             dpi = _dpi(image)
             image.load()  # a TIFF turns itself here
             return _grey(ImageOps.exif_transpose(image)), dpi
