@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from sqlite3 import Connection
@@ -58,6 +59,14 @@ class ConflictError(OutputError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rereading:
+    """A page that was read again, its place on the scan or its template shown by a person."""
+
+    page: PageReading  # with its preview; without it when it comes from the log
+    template: Template
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
     """What a person wants; see `Correction` for the fields."""
 
@@ -70,7 +79,7 @@ class Decision:
     box: int = 0
     value: str = ""
     old: str = ""
-    reading: PageReading | None = None  # "reread": what the page says now, with its preview
+    again: Rereading | None = None  # for "reread"
 
 
 def page_digest(page: PageReading, template: Template) -> str:
@@ -83,23 +92,38 @@ class Corrections:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        with store.writing() as database:
-            for statement in _TABLE.split(";"):
+        self._there = False  # the table, which is made with the first decision
+
+    def _exists(self) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'corrections'"
+        self._there = self._there or bool(self._store.rows(query))
+        return self._there
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._store.writing() as database:
+            for statement in () if self._exists() else _TABLE.split(";"):
                 database.execute(statement)
+            yield database
 
     def entries(self, *, after: int = 0, page: tuple[str, int] | None = None) -> tuple[Correction, ...]:
         """All entries, those later than `after`, or those about one page (source, number), oldest first."""
+        if not self._exists():
+            return ()
         query, values = f"SELECT {_COLUMNS} FROM corrections WHERE id > ?", [str(after)]
         if page is not None:
             query, values = f"{query} AND source = ? AND page = ?", [*values, storable(page[0]), str(page[1])]
         rows = self._store.rows(f"{query} ORDER BY id", values)
         return tuple(_correction(*row) for row in rows)
 
-    def rereading(self, entry: int) -> PageReading:
-        """What a page said when it was read again, without its preview."""
+    def versions(self) -> dict[tuple[str, int, str], int]:
+        """The last entry about each (source, page, field) that anything was decided about."""
+        return {(entry.source, entry.page, entry.field): entry.id for entry in self.entries()}
+
+    def rereading(self, entry: int) -> Rereading:
+        """What a page said when it was read again."""
         for (text,) in self._store.rows("SELECT reading FROM corrections WHERE id = ?", (entry,)):
-            page: PageReading = from_text(text, where=str(self._store.path))
-            return page
+            return Rereading(**from_text(text, where=str(self._store.path)))
         raise OutputError("no such entry", where=str(self._store.path), received=entry)
 
     def preview(self, entry: int) -> bytes:
@@ -111,21 +135,21 @@ class Corrections:
     def decide(self, decisions: Sequence[Decision], who: str) -> tuple[Correction, ...]:
         """Keep decisions, all of them or none; `ConflictError` if one was made on an outdated view."""
         time = datetime.now().astimezone().isoformat(timespec="seconds")
-        with self._store.writing() as database:
+        with self._writing() as database:
             for decision in decisions:
                 place = (storable(decision.source), decision.page, decision.field)
                 self._check_version(place, decision.version)
             made = []
             for d in decisions:
-                reading = None if d.reading is None else to_text(replace(d.reading, preview=b"", crops=()))
+                reading = None if d.again is None else _reading_text(d.again)
                 row = (time, who, storable(d.source), d.page, d.digest, d.field, d.box, d.action, d.value,
-                       d.old, 0, reading, d.reading.preview if d.reading else None)  # fmt: skip
+                       d.old, 0, reading, d.again.page.preview if d.again else None)  # fmt: skip
                 made.append(_insert(database, row))
         return tuple(entry for entry in self.entries(after=min(made) - 1) if entry.id in made) if made else ()
 
     def undo(self, entry: int, who: str) -> Correction:
         """Take back the last standing decision about a field or page; `ConflictError` if it is not that."""
-        with self._store.writing() as database:
+        with self._writing() as database:
             found = {e.id: e for e in standing(self.entries())}.get(entry)
             if found is None:
                 raise ConflictError("this decision has been taken back already")
@@ -148,6 +172,11 @@ class Corrections:
         ((latest,),) = self._store.rows(query, place)
         if latest != version:
             raise ConflictError("somebody else, or another tab, has changed this since you saw it")
+
+
+def _reading_text(again: Rereading) -> str:
+    page = replace(again.page, preview=b"", crops=())
+    return to_text({"page": page, "template": again.template})
 
 
 def _insert(database: Connection, row: tuple[object, ...]) -> int:
@@ -177,6 +206,13 @@ def standing(entries: Iterable[Correction]) -> list[Correction]:
     return [entry for entry in entries if not entry.undoes and entry.id not in undone]
 
 
+def other_templates(store: Store) -> dict[str, Template]:
+    """Templates, by name, with which pages were read again at a person's wish."""
+    log = Corrections(store)
+    read = [log.rereading(entry.id) for entry in standing(log.entries()) if entry.action == "reread"]
+    return {again.page.template: again.template for again in read if again.page.template}
+
+
 def corrected_pages(
     store: Store, template: Template, pages: Iterable[PageReading] | None = None
 ) -> Iterator[PageReading]:
@@ -203,7 +239,8 @@ def corrected(
     again = [entry.id for entry in holding if entry.action == "reread"]
     if again and log:
         read = log.rereading(again[-1])
-        page = replace(read, source=page.source, page=page.page, digest=page.digest, problem="")
+        template = read.template
+        page = replace(read.page, source=page.source, page=page.page, digest=page.digest)
     if any(entry.action == "aside" for entry in holding):
         page = replace(page, aside=True)
     readings = {reading.field: reading for reading in page.fields}

@@ -34,6 +34,7 @@ from omrgrade.outputs.labels import Label, Word, ink_integral, place
 from omrgrade.outputs.names import file_names
 from omrgrade.outputs.results import Results, scores_by_item
 from omrgrade.records import Field, FieldReading, ItemScore, PageReading, Rect, SheetMarks, Template
+from omrgrade.store import storable
 
 FOLDER = "overlays"
 JPEG_QUALITY = 88
@@ -55,11 +56,12 @@ def render(results: Results) -> Iterator[tuple[str, bytes]]:
     names = file_names(results.batch.pages)
     pupils = {p.student_id: p.name for p in results.roster.pupils} if results.roster else {}
     for name, (page, marks) in zip(names, results.sheets(), strict=True):
-        preview = b"" if page.problem else results.preview(page)
+        wanted = results.redraw is None or (storable(page.source), page.page) in results.redraw
+        preview = results.preview(page) if wanted and not page.problem else b""
         pixels = cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_COLOR) if preview else None
         if pixels is None:
             continue
-        picture = draw_page(pixels, page, marks, results.template, pupils.get(marks.student_id, ""))
+        picture = draw_page(pixels, page, marks, results.template_of(page), pupils.get(marks.student_id, ""))
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         yield f"{FOLDER}/{name}", data.tobytes()
 

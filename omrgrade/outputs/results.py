@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from omrgrade.records import (
@@ -38,6 +38,12 @@ class Results:
     run: RunInfo = field(default_factory=RunInfo)
     preview: Callable[[PageReading], bytes] = own_preview  # JPEG of a page, asked for one page at a time
     corrections: tuple[Correction, ...] = ()  # the run's log, oldest first
+    others: Mapping[str, Template] = field(default_factory=dict)  # by name, of pages read with another one
+    redraw: frozenset[tuple[str, int]] | None = None  # (source, page) of the overlays wanted; None: all
+
+    def template_of(self, page: PageReading) -> Template:
+        """The template that a page was read with."""
+        return self.others.get(page.template, self.template)
 
     def sheets(self) -> Iterator[tuple[PageReading, SheetMarks]]:
         """Every page with its marks, in page order."""

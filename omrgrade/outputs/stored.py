@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from omrgrade.corrections import Corrections, page_digest, standing
+from omrgrade.corrections import Corrections, other_templates, page_digest, standing
 from omrgrade.kept import RUN_FILE, KeptRun, kept_run, marked
 from omrgrade.outputs.results import Results
 from omrgrade.records import Batch, PageReading
@@ -37,6 +37,7 @@ def stored_results(store: Store, run: KeptRun, batch: Batch) -> Results:
         run=run.info,
         preview=preview_of(store.path, run),
         corrections=Corrections(store).entries(),
+        others=other_templates(store),
     )
 
 

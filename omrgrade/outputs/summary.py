@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from statistics import mean
 
 from omrgrade.grading import NOT_COUNTED
@@ -18,13 +18,18 @@ _NAMED = 10  # so many absent pupils and unreadable pages are named; absent.csv 
 
 def marks_table(batch: Batch) -> str:
     """A row a sheet, in page order, columns aligned."""
-    rows = [_HEADER, *(_row(sheet) for sheet in batch.marks)]
+    return plain_table(_HEADER, [_row(sheet) for sheet in batch.marks], _TO_THE_RIGHT)
+
+
+def plain_table(header: Sequence[str], body: Sequence[Sequence[str]], to_the_right: Container[str]) -> str:
+    """Rows under a header, columns aligned, those named in `to_the_right` on the right."""
+    rows = [header, *body]
     cells = [[_printable(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(
-            _padded(cell, width, right=name in _TO_THE_RIGHT)
-            for cell, width, name in zip(row, widths, _HEADER, strict=True)
+            _padded(cell, width, right=name in to_the_right)
+            for cell, width, name in zip(row, widths, header, strict=True)
         ).rstrip()
         for row in cells
     )

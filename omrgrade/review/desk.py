@@ -1,0 +1,367 @@
+"""What there is to settle in a run, and the decisions about it. Knows nothing of the web.
+
+Everything that is shown follows from the run's file; what is held in memory is only a view of it, brought up
+to date with the log before every answer, so that several tabs, or several reviews of one run, agree.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from omrgrade.corrections import (
+    ConflictError,
+    Corrections,
+    Decision,
+    Rereading,
+    corrected_pages,
+    other_templates,
+    page_digest,
+    standing,
+)
+from omrgrade.errors import OutputError
+from omrgrade.grading import NOT_COUNTED, mark_sheets
+from omrgrade.grading.register import Register
+from omrgrade.kept import RUN_FILE, kept_run
+from omrgrade.marking import check_page
+from omrgrade.records import Correction, Field, FieldReading, PageReading, Pupil, SheetMarks, Template
+from omrgrade.store import Store, storable
+
+WORST_FIRST = ("unreadable", "unknown_student", "duplicate_student")
+"""What may be wrong with a whole page and is settled here."""
+OFFERED = 5  # pupils offered for a doubtful number
+RECENT = 30  # decisions listed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """A field under review."""
+
+    page: int  # its place in the run, 0-based
+    field: Field
+    reading: FieldReading
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trouble:
+    """A whole page with a problem."""
+
+    page: int
+    marks: SheetMarks
+    version: int  # of the page
+    identifier: FieldReading | None  # where a pupil can be assigned
+    identifier_version: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A digit box in the group view."""
+
+    page: int
+    field: str
+    box: int  # 1-based
+    confidence: float
+    doubtful: bool
+    settled: bool
+
+
+@dataclass(slots=True)
+class _View:
+    """What is remembered of a page: enough for lists, not its readings."""
+
+    sheet: PageReading  # with its identifiers only
+    doubts: list[tuple[Field, FieldReading]] = field(default_factory=list)
+    digits: dict[str, list[Seen]] = field(default_factory=dict)  # by the digit read
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far the review is."""
+
+    settled: int
+    left: int
+
+
+class Desk:
+    """A run under review. Every method may be called from any thread."""
+
+    def __init__(self, out: str | Path, *, who: str) -> None:
+        self.out = Path(out)
+        self.who = who
+        self._lock = threading.RLock()
+        with self.open() as store:
+            self.run = kept_run(store)
+            self.names = {p.student_id: p.name for p in self.run.roster.pupils} if self.run.roster else {}
+            self._log = 0  # the last entry that the view has taken in
+            self._load(store)
+
+    def open(self) -> Store:
+        """The run's file, for one thread."""
+        return Store.open(self.out / RUN_FILE)
+
+    # ------------------------------------------------------------ the view
+
+    def _load(self, store: Store) -> None:
+        entries = Corrections(store).entries()
+        self._log = entries[-1].id if entries else 0
+        self.others: dict[str, Template] = other_templates(store)
+        self._views = [self._view(n, page) for n, page in enumerate(self._corrected(store, None))]
+        self._places = {(storable(v.sheet.source), v.sheet.page): n for n, v in enumerate(self._views)}
+        self._take_in(entries)
+
+    def _corrected(self, store: Store, pages: Iterable[PageReading] | None) -> Iterable[PageReading]:
+        for page in corrected_pages(store, self.run.template, pages):
+            yield check_page(page, self.template_of(page), self.run.roster)
+
+    def _take_in(self, entries: Sequence[Correction]) -> None:
+        """Versions, and the marks of all pages by what is known of their pupils."""
+        self._entries = list(entries)
+        self._versions = {(e.source, e.page, e.field): e.id for e in entries}
+        sheets = [view.sheet for view in self._views]
+        self._marks = mark_sheets(sheets, self.run.template, None, self.run.roster)
+
+    def _refresh(self, store: Store) -> set[int]:
+        """Take in what was decided since; the pages concerned."""
+        log = Corrections(store)
+        new = log.entries(after=self._log)
+        if not new:
+            return set()
+        self._log = new[-1].id
+        if any(entry.action == "reread" for entry in new):
+            self.others = other_templates(store)
+        changed = {self._places[e.source, e.page] for e in new if (e.source, e.page) in self._places}
+        for n in changed:
+            sheet = self._views[n].sheet
+            page = store.page(sheet.source, sheet.page)
+            for fresh in self._corrected(store, [page] if page else []):
+                self._views[n] = self._view(n, fresh)
+        self._take_in([*self._entries, *new])
+        return changed
+
+    def _view(self, n: int, page: PageReading) -> _View:
+        template = self.template_of(page)
+        fields = {f.id: f for f in template.fields}
+        known = [(fields[r.field], r) for r in page.fields if r.field in fields]
+        identifiers = tuple(reading for f, reading in known if f.role == "identifier")
+        view = _View(sheet=replace(page, fields=identifiers, crops=(), preview=b""))
+        digits: dict[str, list[Seen]] = defaultdict(list)
+        groups: set[str] = set()
+        for f, reading in sorted(known, key=lambda pair: pair[1].confidence):
+            if reading.status == "review" and (f.same_as or f.id) not in groups:
+                groups.add(f.same_as or f.id)  # fields that say the same are settled together
+                view.doubts.append((f, reading))
+            for number, box in enumerate(reading.boxes, 1) if f.kind == "digits" else ():
+                if box.value and reading.settled != "illegible":
+                    doubtful = box.status == "review"
+                    digits[box.value].append(
+                        Seen(page=n, field=f.id, box=number, confidence=box.confidence, doubtful=doubtful,
+                             settled=bool(reading.settled))
+                    )  # fmt: skip
+        view.digits = dict(digits)
+        return view
+
+    def template_of(self, page: PageReading) -> Template:
+        """The template that a page was read with."""
+        return self.others.get(page.template, self.run.template)
+
+    # ------------------------------------------------------------ what there is to settle
+
+    def doubts(self) -> list[Doubt]:
+        """Fields under review on pages that count, least sure first."""
+        with self._lock, self.open() as store:
+            self._refresh(store)
+            found = [d for n in range(len(self._views)) for d in self._doubts_on(n)]
+        return sorted(found, key=lambda doubt: (doubt.reading.confidence, doubt.page))
+
+    def _doubts_on(self, n: int) -> list[Doubt]:
+        if self._marks[n].status in NOT_COUNTED:
+            return []
+        sheet = self._views[n].sheet
+        return [
+            Doubt(page=n, field=f, reading=reading, version=self._version(sheet, f.id))
+            for f, reading in self._views[n].doubts
+        ]
+
+    def troubles(self) -> list[Trouble]:
+        """Pages that could not be read, and those of unknown or of the same pupil."""
+        with self._lock, self.open() as store:
+            self._refresh(store)
+            found = [self._trouble(n) for n, marks in enumerate(self._marks) if marks.status in WORST_FIRST]
+        return sorted(found, key=lambda t: (WORST_FIRST.index(t.marks.status), t.marks.student_id, t.page))
+
+    def _trouble(self, n: int) -> Trouble:
+        sheet = self._views[n].sheet
+        readings = {reading.field: reading for reading in sheet.fields}
+        plain = [f.id for f in self.run.template.identifiers if f.kind != "choice" and not f.same_as]
+        alone = readings.get(plain[0]) if len(plain) == 1 else None
+        return Trouble(
+            page=n,
+            marks=self._marks[n],
+            version=self._version(sheet, ""),
+            identifier=alone,
+            identifier_version=self._version(sheet, plain[0]) if plain else 0,
+        )
+
+    def wall(self, digit: str) -> list[Seen]:
+        """Every box read as `digit` on pages that count: doubtful ones first, then the least sure."""
+        with self._lock, self.open() as store:
+            self._refresh(store)
+            found = [
+                seen
+                for view, marks in zip(self._views, self._marks, strict=True)
+                if marks.status not in NOT_COUNTED
+                for seen in view.digits.get(digit, ())
+            ]
+        return sorted(found, key=lambda s: (not s.doubtful, s.confidence, s.page))
+
+    def digits(self) -> dict[str, int]:
+        """How many boxes were read as each digit."""
+        with self._lock:
+            counts: dict[str, int] = defaultdict(int)
+            for view, marks in zip(self._views, self._marks, strict=True):
+                for digit, seen in view.digits.items() if marks.status not in NOT_COUNTED else ():
+                    counts[digit] += len(seen)
+            return dict(sorted(counts.items()))
+
+    def progress(self) -> Progress:
+        """Decisions that stand about fields and pages, and doubts and troubled pages that are left."""
+        doubts, troubles = self.doubts(), self.troubles()
+        left = {(d.page, d.field.id) for d in doubts} | {(t.page, "") for t in troubles}
+        with self._lock:
+            decided = {(self.place(e.source, e.page), e.field) for e in standing(self._entries)}
+        return Progress(settled=len(decided - left), left=len(doubts) + len(troubles))
+
+    def recent(self) -> list[Correction]:
+        """The last decisions that stand, latest first."""
+        with self._lock:
+            return standing(self._entries)[::-1][:RECENT]
+
+    # ------------------------------------------------------------ single things
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def sheet(self, n: int) -> tuple[PageReading, SheetMarks]:
+        """A page, with its identifiers only, and whose it is."""
+        with self._lock:
+            return self._views[n].sheet, self._marks[n]
+
+    def field(self, n: int, field_id: str) -> tuple[Field, FieldReading, int]:
+        """A field of a page, what it says now, and its version."""
+        with self._lock, self.open() as store:
+            self._refresh(store)
+            sheet = self._views[n].sheet
+            found = store.page(sheet.source, sheet.page)
+            for page in self._corrected(store, [found] if found else []):
+                for reading in page.fields:
+                    if reading.field == field_id:
+                        return self.template_of(page).field(field_id), reading, self._version(sheet, field_id)
+        raise OutputError("no such field", received=field_id)
+
+    def _version(self, sheet: PageReading, field_id: str) -> int:
+        return self._versions.get((storable(sheet.source), sheet.page, field_id), 0)
+
+    def version(self, n: int, field_id: str) -> int:
+        """The last entry about a field of a page, or with "" about the page; 0 for none."""
+        with self._lock:
+            return self._version(self._views[n].sheet, field_id)
+
+    def place(self, source: str, page: int) -> int | None:
+        """Where a page stands in the run."""
+        return self._places.get((storable(source), page))
+
+    def pupils_like(self, reading: FieldReading) -> list[Pupil]:
+        """The roster's pupils whom a number may mean, likeliest first."""
+        if not self.run.roster:
+            return []
+        return Register(self.run.roster).nearest(reading)[:OFFERED]
+
+    def expected(self, field_id: str) -> list[str]:
+        """What the key says is right; shown only when asked for."""
+        items = self.run.key.items if self.run.key else ()
+        twins = {field_id, *(f.same_as or f.id for f in self.run.template.fields if f.id == field_id)}
+        return [answer for item in items if item.item in twins for answer in item.answers]
+
+    # ------------------------------------------------------------ decisions
+
+    def decide(self, wanted: Sequence[Decision]) -> set[int]:
+        """Keep decisions, all or none; the pages that look different now. `ConflictError` if outdated."""
+        with self._lock, self.open() as store:
+            Corrections(store).decide(wanted, self.who)
+            return self._refresh(store)
+
+    def decision(self, n: int, field_id: str, box: int, action: str, value: str, version: int) -> Decision:
+        """A decision about page `n`, checked; `OutputError` if nobody could mean it."""
+        sheet, marks = self.sheet(n)
+        old = marks.student_id
+        if field_id:
+            f, reading, _ = self.field(n, field_id)
+            old = reading.boxes[box - 1].value if 0 < box <= len(reading.boxes) else reading.value
+            check_decision(f, box, action, value)
+        elif action != "aside":
+            raise OutputError("that cannot be decided about a whole page", received=action)
+        return Decision(
+            source=sheet.source,
+            page=sheet.page,
+            digest=page_digest(sheet, self.run.template),
+            action=action,  # type: ignore[arg-type]  # checked
+            version=version,
+            field=field_id,
+            box=box,
+            value="set aside" if action == "aside" else value,
+            old=old,
+        )
+
+    def reread(self, n: int, again: Rereading, how: str, version: int) -> set[int]:
+        """Keep what a page says after it was read again."""
+        sheet, marks = self.sheet(n)
+        other = again.template.digest != self.run.template.digest
+        page = replace(again.page, template=again.template.name if other else "", problem="")
+        wanted = Decision(
+            source=sheet.source,
+            page=sheet.page,
+            digest=page_digest(sheet, self.run.template),
+            action="reread",
+            version=version,
+            value=how,
+            old=marks.problem,
+            again=Rereading(page=page, template=again.template),
+        )
+        return self.decide([wanted])
+
+    def undo(self, entry: int) -> tuple[set[int], Correction]:
+        """Take a decision back; the pages concerned and the new entry. `ConflictError` if it is outdated."""
+        with self._lock, self.open() as store:
+            made = Corrections(store).undo(entry, self.who)
+            return self._refresh(store), made
+
+
+def check_decision(f: Field, box: int, action: str, value: str) -> None:
+    """Raise `OutputError` unless this can be written in that field, or that box of it."""
+    if action not in ("set", "blank", "illegible", "doubt"):
+        raise OutputError("there is no such decision", received=action)
+    if box and (f.kind != "digits" or not 0 < box <= len(f.boxes) or action == "illegible"):
+        raise OutputError("that cannot be decided about a single box", received=box)
+    if (action == "set") != bool(value):
+        raise OutputError("a value is needed, and only where one is set", received=value)
+    if action == "set" and not _fits(f, box, value):
+        raise OutputError("that cannot be written there", where=f.id, received=value)
+
+
+def _fits(f: Field, box: int, value: str) -> bool:
+    if len(value) > 60 or not value.isprintable():
+        return False
+    if f.kind == "digits" and f.role == "item":
+        return value.isascii() and value.isdecimal() and len(value) <= (1 if box else len(f.boxes))
+    if f.kind == "choice":
+        marks = value.split("+")
+        known = [option for option in f.options if option in marks]
+        return marks == known and (f.multiple or len(marks) == 1)
+    return not box or (value.isascii() and value.isdecimal() and len(value) == 1)
+
+
+__all__ = ["ConflictError", "Desk", "Doubt", "Progress", "Seen", "Trouble", "check_decision"]

@@ -1,0 +1,134 @@
+"""What the page and the server tell one another: records as JSON types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omrgrade.records import Correction, Field, FieldReading, Rect
+from omrgrade.review.desk import Desk, Doubt, Seen, Trouble
+from omrgrade.snapshots import picture_rect
+
+Json = dict[str, Any]
+
+
+def doubt(desk: Desk, found: Doubt) -> Json:
+    """A field to settle."""
+    return field(desk, found.page, found.field, found.reading, found.version)
+
+
+def field(desk: Desk, n: int, f: Field, reading: FieldReading, version: int) -> Json:
+    """A field as it stands. Never with its right answer: that would sway."""
+    sheet, marks = desk.sheet(n)
+    template = desk.template_of(sheet)
+    shown = picture_rect(f)
+    whole = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
+    pupils = desk.pupils_like(reading) if f.role == "identifier" and reading.status == "review" else []
+    return {
+        "key": f"{n}/{f.id}",
+        "page": n,
+        "source": sheet.source,
+        "number": sheet.page,
+        "field": f.id,
+        "label": f.label,
+        "kind": f.kind,
+        "role": f.role,
+        "options": list(f.options),
+        "multiple": f.multiple,
+        "value": reading.value,
+        "status": reading.status,
+        "settled": reading.settled,
+        "reason": reading.reason,
+        "other": reading.runner_up,
+        "confidence": round(reading.confidence, 4),
+        "boxes": _boxes(f, reading) if f.kind == "digits" else [],
+        "places": [_percent(box, shown) for box in f.boxes],
+        "shape": round(shown.width / shown.height, 4),
+        "onPage": _percent(shown, whole),
+        "student": marks.student_id,
+        "name": _name(desk, marks.student_id),
+        "pupils": [{"id": p.student_id, "name": p.name} for p in pupils],
+        "version": version,
+    }
+
+
+def _boxes(f: Field, reading: FieldReading) -> list[Json]:
+    return [
+        {
+            "value": box.value,
+            "status": box.status,
+            "other": box.runner_up,
+            "reason": box.reason,
+            "confidence": round(box.confidence, 4),
+        }
+        for box, _ in zip(reading.boxes, f.boxes, strict=False)
+    ]
+
+
+def trouble(desk: Desk, found: Trouble) -> Json:
+    """A page to settle."""
+    sheet, _ = desk.sheet(found.page)
+    return {
+        "key": f"{found.page}/",
+        "page": found.page,
+        "source": sheet.source,
+        "number": sheet.page,
+        "status": found.marks.status,
+        "problem": found.marks.problem,
+        "student": found.marks.student_id,
+        "name": _name(desk, found.marks.student_id),
+        "version": found.version,
+        "field": found.identifier.field if found.identifier else "",
+        "fieldVersion": found.identifier_version,
+        "value": found.identifier.value if found.identifier else "",
+        "pupils": [
+            {"id": p.student_id, "name": p.name}
+            for p in (desk.pupils_like(found.identifier) if found.identifier else [])
+        ],
+    }
+
+
+def entry(desk: Desk, found: Correction) -> Json:
+    """A decision in the list of the last ones."""
+    return {
+        "id": found.id,
+        "time": found.time,
+        "who": found.who,
+        "page": desk.place(found.source, found.page),
+        "source": found.source,
+        "number": found.page,
+        "field": found.field,
+        "box": found.box,
+        "action": found.action,
+        "value": found.value,
+        "old": found.old,
+    }
+
+
+def seen(desk: Desk, found: Seen) -> Json:
+    """A box on the wall."""
+    sheet, _ = desk.sheet(found.page)
+    return {
+        "page": found.page,
+        "field": found.field,
+        "box": found.box,
+        "confidence": round(found.confidence, 4),
+        "doubtful": found.doubtful,
+        "settled": found.settled,
+        "version": desk.version(found.page, found.field),
+        "source": sheet.source,
+        "number": sheet.page,
+    }
+
+
+def _percent(rect: Rect, within: Rect) -> list[float]:
+    """Left, top, width, height as shares (percent) of `within`."""
+    return [
+        round(100 * (rect.x - within.x) / within.width, 3),
+        round(100 * (rect.y - within.y) / within.height, 3),
+        round(100 * rect.width / within.width, 3),
+        round(100 * rect.height / within.height, 3),
+    ]
+
+
+def _name(desk: Desk, student_id: str) -> str:
+    return desk.names.get(student_id, "") if student_id else ""
