@@ -76,24 +76,26 @@ def _warp(pixels: NDArray[np.uint8], to_scan: Array, width: int, height: int) ->
     return np.asarray(warped, dtype=np.uint8)
 
 
-def upright_preview(scan: Scan, registration: Registration, template: Template) -> bytes:
-    """The whole page, upright, as grey JPEG at `PREVIEW_PX_PER_MM`: what overlays are drawn on."""
+def upright_preview(
+    scan: Scan, registration: Registration, template: Template, *, px_per_mm: float = PREVIEW_PX_PER_MM
+) -> bytes:
+    """The whole page, upright, as grey JPEG, by default at the scale that overlays are drawn on."""
     sheet = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
     if registration.bend is None:
-        page = _crop(scan.pixels, np.array(registration.page_to_scan), sheet, 0, PREVIEW_PX_PER_MM)
+        page = _crop(scan.pixels, np.array(registration.page_to_scan), sheet, 0, px_per_mm)
     else:
-        page = _bent_page(scan.pixels, registration, template)
+        page = _bent_page(scan.pixels, registration, template, px_per_mm)
     return bytes(cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, PREVIEW_QUALITY])[1])
 
 
 def _bent_page(
-    pixels: NDArray[np.uint8], registration: Registration, template: Template
+    pixels: NDArray[np.uint8], registration: Registration, template: Template, px_per_mm: float
 ) -> NDArray[np.uint8]:
     """The whole page flattened; where each pixel lies is computed for every eighth and interpolated."""
-    width, height = (round(mm * PREVIEW_PX_PER_MM) for mm in (template.page_width, template.page_height))
+    width, height = (round(mm * px_per_mm) for mm in (template.page_width, template.page_height))
     columns, rows = width // 8 + 2, height // 8 + 2
     x, y = np.meshgrid(np.arange(columns) * 8.0, np.arange(rows) * 8.0)
-    points = np.stack([x + 0.5, y + 0.5], axis=-1) / PREVIEW_PX_PER_MM
+    points = np.stack([x + 0.5, y + 0.5], axis=-1) / px_per_mm
     coarse = place(registration, points).astype(np.float32)
     # px of the result -> cell of the coarse map
     fine = np.array([[1 / 8, 0, 0], [0, 1 / 8, 0]], np.float32)
