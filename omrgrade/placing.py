@@ -27,7 +27,7 @@ def bend_weights(bend: Bend, points: Array) -> Array:
     """How much each of a bend's coefficients counts at points (n, 2) mm, as (n, rows * columns)."""
     across = _splines(points[:, 0] / bend.step, bend.columns)
     down = _splines(points[:, 1] / bend.step, bend.rows)
-    return np.asarray((down[:, :, None] * across[:, None, :]).reshape(len(points), -1))
+    return np.asarray((down[:, :, None] * across[:, None, :]).reshape(len(points), bend.rows * bend.columns))
 
 
 def _splines(position: Array, count: int) -> Array:

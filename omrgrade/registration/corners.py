@@ -22,7 +22,6 @@ from omrgrade.registration.marks import (
     PARTLY,
     Blobs,
     find_blobs,
-    likeness,
     mark_hull,
     mark_picture,
     seek_mark,
@@ -42,7 +41,7 @@ ROUGHLY = 0.5
 _LIKELY = 80  # blobs, most like the mark first, of which groups are made
 _WORSE = 0.88  # of the best place's correlation: places that are less like the marks are none
 _COMPARED = 1500  # groups of blobs whose geometry is looked at
-_BAD = 0.9  # groups that fit worse are no page
+_BAD = 1.8  # groups that fit worse are no page
 _TRIED = 24  # places whose marks are compared with their picture
 _OFFERED = 6  # places that the boxes decide between
 
@@ -75,11 +74,13 @@ def _search(scan: Scan, template: Template) -> Blobs:
     solid = wanted.marker in ("square", "circle")
     shape = wanted.boxes[0].width / wanted.boxes[0].height
     blobs = find_blobs(
-        scan.pixels, solid=solid, sizes=(low / 1.2, high * 1.2), elongation=1.8 * max(shape, 1 / shape)
+        scan.pixels,
+        wanted,
+        solid=solid,
+        sizes=(low / 1.2, high * 1.2),
+        elongation=1.8 * max(shape, 1 / shape),
     )
-    like = likeness(scan.pixels, blobs, wanted)
-    order = np.argsort(-like, kind="stable")[:_LIKELY]
-    return blobs.only(order[like[order] > ROUGHLY])
+    return blobs.likest(_LIKELY, ROUGHLY)
 
 
 # ---------------------------------------------------------------- places
@@ -99,7 +100,7 @@ def _places(blobs: Blobs, wanted: Fiducials, marks: int) -> list[Array]:
         found = [[(k, int(blob)) for blob in own[n] if blob >= 0] for k, own in zip(rest, near, strict=True)]
         groups = product(*found) if marks == len(layout) else [(one,) for own in found for one in own]
         chosen += [{ends[0]: i, ends[1]: j, **dict(group)} for group in groups]
-    chosen.sort(key=lambda group: _uneven(blobs, group))
+    chosen.sort(key=lambda group: _doubtful(blobs, group))
     scored = [(_badness(blobs, layout, group, size), group) for group in chosen[:_COMPARED]]
     scored = [entry for entry in scored if entry[0][0] < _BAD]
     scored.sort(key=lambda entry: entry[0][0])
@@ -135,10 +136,11 @@ def _near(
     return np.where(wrong, -1, index)
 
 
-def _uneven(blobs: Blobs, group: dict[int, int]) -> float:
-    """How unequal the blobs of a group are in size."""
-    sizes = blobs.sizes[list(group.values())]
-    return float(np.log(sizes.max() / sizes.min()))
+def _doubtful(blobs: Blobs, group: dict[int, int]) -> float:
+    """How unequal the blobs of a group are in size, and how unlike the mark."""
+    chosen = list(group.values())
+    sizes = blobs.sizes[chosen]
+    return float(np.log(sizes.max() / sizes.min()) + 3 * (1 - blobs.like[chosen].mean()))
 
 
 def _badness(blobs: Blobs, layout: Array, group: dict[int, int], size: float) -> tuple[float, Array]:
@@ -153,7 +155,8 @@ def _badness(blobs: Blobs, layout: Array, group: dict[int, int], size: float) ->
     off = np.log(blobs.sizes[chosen] / size / expected)
     if np.abs(off).max() > np.log(SCALE):
         return np.inf, matrix
-    return float(np.std(off) + 0.5 * abs(np.mean(off)) + _unlike_a_page(matrix, layout)), matrix
+    unlike = 3 * float(1 - blobs.like[chosen].mean())
+    return float(np.std(off) + 0.5 * abs(np.mean(off))) + unlike + _unlike_a_page(matrix, layout), matrix
 
 
 def _matrix(page: Array, scan: Array) -> Array | None:

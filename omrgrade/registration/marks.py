@@ -36,10 +36,13 @@ class Blobs:
 
     centres: Array  # (n, 2) scan px, of their convex hulls
     sizes: Array  # (n,) scan px, the square root of their hulls' areas
+    like: Array  # (n,) correlation (0-1) with the mark, however turned
 
-    def only(self, chosen: NDArray[np.int64]) -> Blobs:
-        """These blobs, in this order."""
-        return Blobs(centres=self.centres[chosen], sizes=self.sizes[chosen])
+    def likest(self, count: int, least: float) -> Blobs:
+        """At most so many of the blobs, most like the mark first, none less like it than `least`."""
+        order = np.argsort(-self.like, kind="stable")[:count]
+        chosen = order[self.like[order] > least]
+        return Blobs(centres=self.centres[chosen], sizes=self.sizes[chosen], like=self.like[chosen])
 
 
 # ---------------------------------------------------------------- what a mark looks like
@@ -81,10 +84,22 @@ def mark_hull(fiducials: Fiducials) -> tuple[float, tuple[float, float]]:
     )
 
 
+@lru_cache(maxsize=8)
+def _fullness(fiducials: Fiducials) -> float:
+    """Which part of a mark's hull its outer contour encloses, 0-1."""
+    picture = cv2.copyMakeBorder(mark_picture(fiducials), 8, 8, 8, 8, cv2.BORDER_CONSTANT, value=255)
+    mask = (picture < 128).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    largest = max((cv2.contourArea(contour) for contour in contours), default=1.0)
+    return float(min(largest / (mark_hull(fiducials)[0] * PX) ** 2, 1.0))
+
+
 # ---------------------------------------------------------------- finding blobs
 
 
-def find_blobs(pixels: Grey, *, solid: bool, sizes: tuple[float, float], elongation: float) -> Blobs:
+def find_blobs(
+    pixels: Grey, fiducials: Fiducials, *, solid: bool, sizes: tuple[float, float], elongation: float
+) -> Blobs:
     """Dark blobs whose hulls have a size (square root of area) between `sizes`, in parts of the long side.
 
     solid: whether they must fill their hull. elongation: the most that they may be longer than wide.
@@ -104,8 +119,11 @@ def find_blobs(pixels: Grey, *, solid: bool, sizes: tuple[float, float], elongat
         else:
             mask = dark if solid else cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
         found += _blobs(mask, low, high, 0.72 if solid else 0.15, elongation)
-    kept = _without_doubles(np.array(found, dtype=np.float64).reshape(-1, 4))[:_MOST]
-    return Blobs(centres=(kept[:, :2] + 0.5) * factor - 0.5, sizes=kept[:, 2] * factor)
+    rows = np.array(found, dtype=np.float64).reshape(-1, 4)
+    rows = rows[np.argsort(np.abs(rows[:, 3] - _fullness(fiducials)), kind="stable")]
+    kept = _without_doubles(rows)[:_MOST]
+    centres, own = (kept[:, :2] + 0.5) * factor - 0.5, kept[:, 2] * factor
+    return Blobs(centres=centres, sizes=own, like=_likeness(pixels, centres, own, fiducials))
 
 
 def _dark(small: Grey, largest: float) -> Grey:
@@ -145,8 +163,7 @@ def _blobs(
 
 
 def _without_doubles(found: Array) -> Array:
-    """One of each blob that several openings show, the fullest; rows x, y, size, fullness; fullest first."""
-    found = found[np.argsort(-found[:, 3], kind="stable")]
+    """The first of each blob that several openings show; rows x, y, size, fullness."""
     kept: list[int] = []
     for n, (x, y, size, _) in enumerate(found):
         near = found[kept]
@@ -163,11 +180,11 @@ _ROOM = 1.9  # side of what is compared, in parts of the hull's size: the mark a
 _TURNS = 24
 
 
-def likeness(pixels: Grey, blobs: Blobs, fiducials: Fiducials) -> Array:
+def _likeness(pixels: Grey, centres: Array, sizes: Array, fiducials: Fiducials) -> Array:
     """How like the mark each blob is, at any turn: correlations (n,)."""
-    if not len(blobs.sizes):
+    if not len(sizes):
         return np.zeros(0)
-    looks = np.stack([_look(pixels, c, s, 0.0) for c, s in zip(blobs.centres, blobs.sizes, strict=True)])
+    looks = np.stack([_look(pixels, c, s, 0.0) for c, s in zip(centres, sizes, strict=True)])
     wanted = _turned_mark(fiducials)
     return np.asarray((_standard(looks) @ wanted.T).max(axis=1))
 
