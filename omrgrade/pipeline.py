@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -260,6 +261,8 @@ def _open_page(
         return _Page(reading=replace(blank, problem=error.reason, preview=picture), crops={})
     preview = upright_preview(scan, registration, template)
     crops = {field.id: crop_field(scan, registration, field) for field in template.fields}
+    if template.blank:
+        crops |= {name: _beside_blank(crops[name], blanks) for name, blanks in _blank_crops(template).items()}
     return _Page(reading=replace(blank, registration=registration, preview=preview), crops=crops)
 
 
@@ -269,6 +272,21 @@ def crop_field(scan: Scan, registration: Registration, field: Field) -> list[Cro
         return crop_boxes(scan, registration, field.boxes, margin=BUBBLE_MARGIN, scale=BUBBLE_SCALE)
     side = min(min(box.width, box.height) for box in field.boxes) + 2 * DIGIT_MARGIN
     return crop_boxes(scan, registration, field.boxes, margin=DIGIT_MARGIN, scale=WORK_SIDE / side)
+
+
+@functools.lru_cache(maxsize=2)
+def _blank_crops(template: Template) -> dict[str, list[Crop]]:
+    """The bubbles of the blank form, cut out as those of a page are."""
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(template.blank, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+    scan = Scan(source="blank form", page=1, pixels=pixels, dpi=0.0)
+    x, y = pixels.shape[1] / template.page_width, pixels.shape[0] / template.page_height
+    to_scan = ((x, 0.0, -0.5), (0.0, y, -0.5), (0.0, 0.0, 1.0))
+    registration = Registration(page_to_scan=to_scan, residual=0.0, rotation=0, method="blank", landmarks=0)
+    return {f.id: crop_field(scan, registration, f) for f in template.fields if f.bubble_columns}
+
+
+def _beside_blank(crops: Sequence[Crop], blanks: Sequence[Crop]) -> list[Crop]:
+    return [replace(crop, blank=blank.pixels) for crop, blank in zip(crops, blanks, strict=True)]
 
 
 def _read_fields(

@@ -1,0 +1,113 @@
+"""Bubbles -> readings: a page's bubbles are judged beside one another, so a pupil's own pen is the measure.
+
+Two things are measured inside each: how dark its ink is (against its own paper) and how much of the inside is
+inked. A faint pencil that fills bubbles and a fine pen that ticks them both make plain marks; an erased mark
+is light beside the pupil's others, a touch of the pen is small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from omrgrade.choices.measuring import Marks, Question, measure
+from omrgrade.records import BoxReading, Policy
+
+MARKS = 5  # so many marks or more show what a pupil's pen is like
+USUAL = 0.5  # darkness of the marks of a pupil who made fewer
+GRAIN = 4.0  # ink is so many times darker than what the typical bubble, an empty one, shows
+REMAINS = 0.35  # share of a mark's darkness below which other ink in its question is what an eraser left
+TOUCH = 0.1  # share of a mark's ink below which other ink in its question is a touch of the pen
+# Confidence = logistic(slope * distance + offset), fitted on simulated marks, most of them faint or erased.
+DECIDED = 10.0, 2.2
+DOUBTED = 1.5, 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What ink looks like on one page, as darkness (0-1)."""
+
+    seen: float  # lighter is paper
+    plain: float  # darker is a pen's mark; lighter is faint
+
+
+def read_bubbles(questions: Sequence[Question], policy: Policy) -> list[tuple[BoxReading, ...]]:
+    """Read the bubbles of one page, a tuple a question: marked (value = label), empty ("") or doubtful.
+
+    The more of a page's questions are given at once, the better the pupil's way of marking is known.
+    """
+    marks = measure(questions)
+    levels = page_levels(marks, policy)
+    labels = [labels for _, labels in questions]
+    return [_read_question(mark, names, levels, policy) for mark, names in zip(marks, labels, strict=True)]
+
+
+def page_levels(questions: Sequence[Marks], policy: Policy) -> Levels:
+    """From all of a page's bubbles: most are empty and show the paper, each question's plainest the pen."""
+    if not questions:
+        return Levels(seen=policy.mark_seen, plain=policy.mark_dark * USUAL)
+    grain = float(np.median(np.concatenate([marks.dark for marks in questions])))
+    seen = min(max(GRAIN * grain, policy.mark_seen / 2), policy.mark_seen)
+    first = [(marks, int(marks.ink.argmax())) for marks in questions]
+    pen = [marks.dark[n] for marks, n in first if marks.dark[n] > seen and marks.area[n] > policy.mark_area]
+    usual = float(np.median(pen)) if len(pen) >= MARKS else USUAL
+    return Levels(seen=min(seen, policy.mark_dark * usual), plain=max(seen, policy.mark_dark * usual))
+
+
+# ---------------------------------------------------------------- decisions
+
+
+def _read_question(
+    marks: Marks, labels: Sequence[str], levels: Levels, policy: Policy
+) -> tuple[BoxReading, ...]:
+    """One question's bubbles, each beside the one with most ink. Distances to borders are in powers of e."""
+    plain = np.log(np.minimum(marks.dark / levels.plain, marks.area / policy.mark_area))
+    seen = np.log(marks.dark / levels.seen)
+    first = int(np.where(plain > 0, marks.ink, -1).argmax())
+    readings = []
+    for n, label in enumerate(labels):
+        if seen[n] < 0:
+            readings.append(_empty(-seen[n]))
+        elif plain[first] > 0:
+            readings.append(_read_beside(n, first, marks, plain[n], labels, policy))
+        else:
+            faint = marks.dark[n] < levels.plain
+            readings.append(_doubt(label, plain[n], "faint mark" if faint else "small mark"))
+    return tuple(readings)
+
+
+def _read_beside(
+    n: int, first: int, marks: Marks, plain: float, labels: Sequence[str], policy: Policy
+) -> BoxReading:
+    """A bubble with ink, in a question whose plainest mark is `first`; `plain` > 0: alone, this were one."""
+    lighter = min(marks.dark[n] / marks.dark[first], marks.ink[n] / marks.ink[first])
+    like = math.log(lighter / policy.mark_like)
+    if min(plain, like) > 0:
+        return BoxReading(value=labels[n], confidence=_sure(min(plain, like)), status="read")
+    erased = math.log(REMAINS * marks.dark[first] / marks.dark[n])
+    touched = math.log(TOUCH * marks.ink[first] / marks.ink[n])
+    if max(erased, touched) > 0:
+        return _empty(max(erased, touched))
+    return _doubt(labels[n], min(plain, like), f"lighter than {labels[first]}")
+
+
+def _empty(distance: float) -> BoxReading:
+    return BoxReading(value="", confidence=_sure(distance), status="blank")
+
+
+def _doubt(label: str, distance: float, reason: str) -> BoxReading:
+    """Perhaps a mark, the less likely the further below the border."""
+    confidence = _logistic(min(distance, 0.0), *DOUBTED)
+    return BoxReading(value=label, confidence=confidence, status="review", reason=reason)
+
+
+def _sure(distance: float) -> float:
+    """Probability that a decision so far (powers of e) from its nearest border is right."""
+    return min(_logistic(distance, *DECIDED), 0.9999)
+
+
+def _logistic(distance: float, slope: float, offset: float) -> float:
+    return 1 / (1 + math.exp(-slope * distance - offset))

@@ -1,0 +1,194 @@
+"""The ink in a page's bubbles: darker than the paper, and darker than what is printed there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.choices.printed import Group, printed
+from omrgrade.choices.zones import Bools, Floats, polar, zones
+from omrgrade.records import Crop
+
+COARSE = 40  # crops of so many px or more are halved: a quarter of a millimetre shows every stroke
+REACH = 0.22  # share of the radius: rings this far off their place are followed
+STREAK = 0.3  # darkness up to which a line right through the crop is dirt on the scanner's glass
+DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; specks are smaller
+LEAST = 1e-3  # of darkness and area, so that both have a logarithm
+HIDDEN = 0.3  # darkness of print under which no ink is looked for,
+CLEAR = 0.35  # but so much of the inside, its lightest print, is looked at in any case
+
+Question = tuple[Sequence[Crop], Sequence[str]]
+"""The bubbles, of one size, that answer one thing (a question, a grid's column), and their labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The ink of one question's bubbles, an element each."""
+
+    dark: Floats  # of the darkest ink, 0 paper .. 1 black
+    area: Floats  # share (0-1) of the inside that ink of that darkness would cover
+    around: Floats  # (n, SECTORS) darkest ink outside of the outline, by direction
+
+    @property
+    def ink(self) -> Floats:
+        """Mean darkness of the inside, 0-1."""
+        return self.dark * self.area
+
+
+def measure(questions: Sequence[Question]) -> list[Marks]:
+    """The ink in each bubble of each question.
+
+    A crop shows the bubble's bounding box with `crop.margin` px of paper round it. What is printed inside of
+    bubbles is taken off: see `printed`.
+    """
+    result: dict[int, Marks] = {}
+    for (shape, margin), members in _by_size(questions).items():
+        step = 2 if min(shape) >= COARSE else 1
+        chosen = [questions[n] for n in members]
+        dark = _settled([[crop.pixels for crop in crops] for crops, _ in chosen], margin, step)
+        blank = None
+        if all(crop.blank is not None for crops, _ in chosen for crop in crops):
+            blank = _settled([[crop.blank for crop in crops] for crops, _ in chosen], margin, step)
+        groups = [(label, len(labels)) for _, labels in chosen for label in labels]
+        marks = _marks(dark, blank, groups, margin / step)
+        ends = np.cumsum([len(labels) for _, labels in chosen])[:-1]
+        parts = (np.split(values, ends) for values in (marks.dark, marks.area, marks.around))
+        result |= {n: Marks(*part) for n, part in zip(members, zip(*parts, strict=True), strict=True)}
+    return [result[n] for n in range(len(questions))]
+
+
+def _by_size(questions: Sequence[Question]) -> dict[tuple[tuple[int, ...], int], list[int]]:
+    """Questions by their crops' (height, width) and margin."""
+    sizes: dict[tuple[tuple[int, ...], int], list[int]] = {}
+    for n, (crops, _) in enumerate(questions):
+        sizes.setdefault((crops[0].pixels.shape, crops[0].margin), []).append(n)
+    return sizes
+
+
+def _settled(pictures: Sequence[Sequence[NDArray[np.uint8] | None]], margin: int, step: int) -> Floats:
+    """Darkness (n, h, w) of all bubbles of these questions, each question moved to where it belongs."""
+    stack = np.stack([pixels for question in pictures for pixels in question if pixels is not None])
+    dark = _darkness(_coarse(stack, step), margin / step)
+    for part in np.split(dark, np.cumsum([len(question) for question in pictures])[:-1]):
+        _settle(part, margin / step)
+    return dark
+
+
+def _coarse(stack: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """(N, H, W) averaged over blocks of step x step px."""
+    count, height, width = (stack.shape[0], stack.shape[1] // step, stack.shape[2] // step)
+    tall = np.ascontiguousarray(stack[:, : height * step, : width * step]).reshape(-1, width * step)
+    small = cv2.resize(tall, (width, count * height), interpolation=cv2.INTER_AREA) if step > 1 else tall
+    return np.asarray(small, np.uint8).reshape(count, height, width)
+
+
+def _darkness(stack: NDArray[np.uint8], margin: float) -> Floats:
+    """(N, h, w) grey -> share of the paper's light that is missing, 0 paper .. 1 black.
+
+    The paper is a plane through the brightness of the crop's corners. Ink in one corner neither lifts its
+    level nor tilts it: of opposite sides the lesser slope counts, none when they disagree.
+    """
+    where = zones(stack.shape[1], stack.shape[2], margin)
+    corners = np.stack([np.median(stack[:, zone], axis=1) for zone in where.corners], axis=1)
+    corners = corners.astype(np.float32)
+    level = np.sort(corners, axis=1)[:, 1:3].mean(axis=1)
+    right = _lesser(corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 2])
+    down = _lesser(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    paper = level[:, None, None] + right[:, None, None] * where.x + down[:, None, None] * where.y
+    dark: Floats = 1 - stack / np.maximum(paper, 1)
+    return _without_streaks(dark)
+
+
+def _lesser(a: Floats, b: Floats) -> Floats:
+    """Element by element the one nearer to zero; zero where the signs differ."""
+    return np.where(a * b > 0, np.where(abs(a) < abs(b), a, b), 0).astype(np.float32)
+
+
+def _without_streaks(dark: Floats) -> Floats:
+    """Take off faint lines that run right through a crop, from rim to rim: no mark does."""
+    for axis in (1, 2):
+        ends = np.take(dark, [0, 1], axis).mean(axis), np.take(dark, [-1, -2], axis).mean(axis)
+        line = np.minimum(*(cv2.dilate(end, np.ones((1, 3))) for end in ends))  # a page may lie askew
+        hit = np.flatnonzero((line.max(axis=1) > STREAK / 6) & (line.max(axis=1) < STREAK))
+        dark[hit] -= np.expand_dims(line[hit], axis)
+    return dark
+
+
+def _settle(dark: Floats, margin: float) -> None:
+    """Move a question's bubbles (n, h, w) so that their rings are where they belong."""
+    shifts, rings = _rings(dark.shape[1], dark.shape[2], margin)
+    common = dark.min(axis=0)  # the rings, hardly any ink
+    down, right = shifts[int((rings @ common.ravel()).argmax())]
+    if down or right:
+        dark[:] = np.roll(dark, (-down, -right), axis=(1, 2))
+
+
+@functools.lru_cache(maxsize=64)
+def _rings(height: int, width: int, margin: float) -> tuple[list[tuple[int, int]], Floats]:
+    """Moves (down, right) in px that leave a bubble inside its crop, and the ring's picture at each."""
+    radii = height / 2 - margin, width / 2 - margin
+    reach = min(round(REACH * min(radii)), int(margin) - 1)
+    shifts = [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
+    _, _, distance = polar(height, width, *radii)
+    ring = np.exp(-0.5 * ((distance - 1) * sum(radii) / 2 / 0.7) ** 2)
+    return shifts, np.stack([np.roll(ring, shift, axis=(0, 1)).ravel() for shift in shifts]).astype(
+        np.float32
+    )
+
+
+# ---------------------------------------------------------------- ink
+
+
+def _marks(dark: Floats, blank: Floats | None, groups: Sequence[Group], margin: float) -> Marks:
+    """The ink of bubbles of one size; groups: each bubble's label, and how many options it stands among."""
+    where = zones(dark.shape[1], dark.shape[2], margin)
+    prints = printed(dark, blank, groups, where)
+    darkest, area = np.empty(len(dark), np.float32), np.empty(len(dark), np.float32)
+    around = np.empty((len(dark), len(where.sectors)), np.float32)
+    for group in dict.fromkeys(groups):
+        members = np.array([n for n, other in enumerate(groups) if other == group])
+        picture = prints.pictures.get(group)
+        around[members] = _around(dark[members], picture, where.sectors)
+        if picture is None:
+            darkest[members], area[members] = _inked(dark[members][:, where.inside])
+            continue
+        level = max(HIDDEN, float(np.quantile(picture[where.inside], CLEAR)))
+        seen = where.inside & (picture <= level)
+        more = np.maximum(dark[members][:, seen] - picture[seen], 0) / (1 - min(level, 0.6))
+        darkest[members], area[members] = _inked(more)
+    for group, share in prints.unknown.items():
+        members = np.array([n for n, other in enumerate(groups) if other == group])
+        area[members] = np.maximum((area[members] - share) / (1 - share), LEAST)
+    return Marks(darkest, area, around)
+
+
+def _inked(inside: Floats) -> tuple[Floats, Floats]:
+    """Darkness and area of ink from the darkness (n, px) of insides.
+
+    Where half of one is lighter than paper, it is paper.
+    """
+    half, most = inside.shape[1] // 2, int(inside.shape[1] * (1 - DARKEST))
+    ranked = np.partition(inside, (half, most), axis=1)
+    paper = np.minimum(ranked[:, half], 0)
+    dark = np.maximum(ranked[:, most] - paper, LEAST)
+    area = np.clip((inside.mean(axis=1) - paper) / dark, LEAST, 1)
+    return dark.astype(np.float32), area.astype(np.float32)
+
+
+def _around(dark: Floats, picture: Floats | None, sectors: Sequence[Bools]) -> Floats:
+    """The darkest ink (n, sectors) on the paper round bubbles (n, h, w), by direction."""
+    more = dark if picture is None else dark - picture
+    return np.stack([_darkest(more[:, sector]) for sector in sectors], axis=1)
+
+
+def _darkest(values: Floats) -> Floats:
+    """Of (n, px) the mean of the darkest quarter, so that single specks do not count."""
+    if not values.shape[1]:
+        return np.zeros(len(values), np.float32)
+    count = max(values.shape[1] // 4, 1)
+    return np.sort(values, axis=1)[:, -count:].mean(axis=1)

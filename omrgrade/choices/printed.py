@@ -1,0 +1,157 @@
+"""What is printed in and round a page's bubbles, so that only what was added to it counts as ink.
+
+It is learned from the page itself: of the many bubbles with the same letter most are empty, so their
+lightest show the print, as dark and as blurred as this scan shows it. Where a letter stands only once, or where
+too many are filled, the blank form shows it, made as dark and as blurred as the rest of the page.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from omrgrade.choices.zones import Bools, Floats, Zones
+
+Group = tuple[str, int]
+"""A label, and how many options it stands among: bubbles that are printed alike."""
+
+ENOUGH = 3  # bubbles printed alike show what is printed,
+LIGHTEST = 0.5  # in this share of them, the lightest ones:
+DARK_ONES = 0.8  # where less than this share of these is as dark, it is ink
+NONE = 0.03  # mean darkness of the inside: less print than this is none
+TOO_MUCH = 1.6, 0.06  # times the usual print, and darkness on top: more is marks, not print
+SPREAD = 3  # px: print is taken to be so much wider, for scans waver
+NUDGE = 2  # px by which single bubbles are moved onto their print
+UNKNOWN = 4  # bubbles whose print nothing shows: so many together tell how much there is
+USUAL_SHARE = 1.25  # times their median ink is taken off these,
+MOST_SHARE = 0.5  # but no more than this share of the inside
+_BLURS = (0.0, 0.6, 1.0, 1.5, 2.2, 3.0)  # px, of the blank form to look like the scan
+_GAINS = (0.6, 0.8, 1.0, 1.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """What is printed on bubbles of one size."""
+
+    pictures: dict[Group, Floats]  # darkness (h, w), widened; groups without print are left out
+    unknown: dict[Group, float]  # share (0-1) of the inside that print covers, where no more is known
+
+
+def printed(dark: Floats, blank: Floats | None, groups: Sequence[Group], where: Zones) -> Prints:
+    """The print of each group of bubbles; moves bubbles of `dark` (n, h, w) onto it, in place.
+
+    dark, blank: darkness on the page and on the blank form, bubble by bubble.
+    """
+    members: dict[Group, list[int]] = defaultdict(list)
+    for n, group in enumerate(groups):
+        members[group].append(n)
+    learned = {group: _lightest(dark[m], where.inside) for group, m in members.items() if len(m) >= ENOUGH}
+    fitted = _fitted(blank, members, learned) if blank is not None else {}
+    learned = _plausible(learned, fitted, where.inside)
+    pictures = fitted | learned
+    pictures |= _borrowed(pictures, dark, members, where.inside)
+    inked = {group: picture for group, picture in pictures.items() if picture[where.inside].mean() > NONE}
+    for group, picture in inked.items():
+        _nudge(dark, members[group], picture)
+    wide = {group: cv2.dilate(picture, np.ones((SPREAD, SPREAD))) for group, picture in inked.items()}
+    rest = {group: own for group, own in members.items() if group not in pictures}
+    usual = [float(picture[where.inside].mean()) for picture in inked.values()]
+    return Prints(wide, _unknown_share(dark, rest, float(np.median(usual)) if usual else 0.0, where.inside))
+
+
+def _lightest(stack: Floats, inside: Bools) -> Floats:
+    """What the lightest pictures of (n, h, w) show, as dark as their darker ones show it (h, w)."""
+    count = max(2, round(LIGHTEST * len(stack)))
+    order = np.argsort(stack[:, inside].mean(axis=1))[:count]
+    return np.quantile(stack[order], DARK_ONES, axis=0).astype(np.float32)
+
+
+def _plausible(
+    learned: dict[Group, Floats], fitted: dict[Group, Floats], inside: Bools
+) -> dict[Group, Floats]:
+    """What was learned, without groups that are filled so often that their marks were learned as print."""
+    if not learned:
+        return {}
+    ink = {group: float(picture[inside].mean()) for group, picture in learned.items()}
+    usual = float(np.median(list(ink.values())))
+    times, more = TOO_MUCH
+    return {
+        group: picture
+        for group, picture in learned.items()
+        if ink[group] <= times * (float(fitted[group][inside].mean()) if group in fitted else usual) + more
+    }
+
+
+def _fitted(
+    blank: Floats, members: dict[Group, list[int]], learned: dict[Group, Floats]
+) -> dict[Group, Floats]:
+    """The blank form's print as this page would show it."""
+    clean = {group: np.median(blank[m], axis=0).astype(np.float32) for group, m in members.items()}
+    known = sorted(group for group in learned if group in clean)
+    blur, gain, wide = 0.0, 1.0, 1
+    if known:
+        seen = np.stack([learned[group] for group in known])
+        drawn = np.stack([clean[group] for group in known])
+        tries = [(b, g, w) for b in _BLURS for g in _GAINS for w in (1, 3)]
+        # The median over groups: those of which most are filled do not count.
+        costs = [np.median(np.abs(_as_scanned(drawn, *how) - seen).mean(axis=(1, 2))) for how in tries]
+        blur, gain, wide = tries[int(np.argmin(costs))]
+    return {group: _as_scanned(picture[None], blur, gain, wide)[0] for group, picture in clean.items()}
+
+
+def _as_scanned(stack: Floats, blur: float, gain: float, wide: int) -> Floats:
+    """Pictures (n, h, w) drawn with a thicker line, blurred (px) and made darker."""
+    result = []
+    for picture in stack:
+        thick = cv2.dilate(picture, np.ones((wide, wide))) if wide > 1 else picture
+        soft = cv2.GaussianBlur(thick, (0, 0), blur) if blur else thick
+        result.append(np.clip(soft * gain, 0, 1))
+    return np.stack(result).astype(np.float32)
+
+
+def _borrowed(
+    pictures: dict[Group, Floats], dark: Floats, members: dict[Group, list[int]], inside: Bools
+) -> dict[Group, Floats]:
+    """For letters that stand alone, the print of the same letter elsewhere, where it looks alike."""
+    found = {}
+    for group, own in members.items():
+        if group in pictures:
+            continue
+        for other, picture in pictures.items():
+            if other[0] == group[0]:
+                laid = dark[own].copy()
+                _nudge(laid, range(len(own)), picture)
+                difference = np.abs(laid - picture)[:, inside].mean(axis=1).min()
+                if difference < max(0.5 * float(picture[inside].mean()), NONE):
+                    found[group] = picture
+                    break
+    return found
+
+
+def _unknown_share(
+    dark: Floats, rest: dict[Group, list[int]], usual: float, inside: Bools
+) -> dict[Group, float]:
+    """How much of the inside print covers in groups of which nothing is known: most bubbles are empty.
+
+    usual: mean darkness of other bubbles' print, 0 without any; it stands in where there are few bubbles.
+    """
+    bubbles = [n for own in rest.values() for n in own]
+    ink = np.clip(dark[bubbles][:, inside], 0, 1).mean(axis=1)
+    share = USUAL_SHARE * (float(np.median(ink)) if len(bubbles) >= UNKNOWN else usual)
+    return {group: min(share, MOST_SHARE) for group in rest} if share > NONE else {}
+
+
+def _nudge(dark: Floats, own: Sequence[int], picture: Floats) -> None:
+    """Move each bubble by the few px that lay it best on its print."""
+    stack = dark[list(own)]
+    moves = [(y, x) for y in range(-NUDGE, NUDGE + 1) for x in range(-NUDGE, NUDGE + 1)]
+    moves.sort(key=lambda move: abs(move[0]) + abs(move[1]))  # of equals the least
+    match = np.stack([(stack * np.roll(picture, move, (0, 1))).sum(axis=(1, 2)) for move in moves])
+    for n, best in zip(own, match.argmax(axis=0).tolist(), strict=True):
+        down, right = moves[best]
+        if down or right:
+            dark[n] = np.roll(dark[n], (-down, -right), axis=(0, 1))
