@@ -15,6 +15,7 @@ from omrgrade.errors import OmrgradeError
 # command -> module that defines `command`; imported only when it is called.
 COMMANDS = {
     "grade": "Read and mark scanned sheets.",
+    "annotate": "Write marked copies to hand back.",
     "export": "Take the marks to a spreadsheet or a school's gradebook (Canvas, Moodle, Blackboard).",
     "report": "Write the class and the test on one page: item analysis, reliability, reading quality.",
     "review": "Settle doubtful readings in a browser.",

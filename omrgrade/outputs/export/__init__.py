@@ -15,7 +15,7 @@ from omrgrade.outputs.export.workbook import workbook
 from omrgrade.outputs.results import Results
 from omrgrade.outputs.staging import staged
 
-__all__ = ["FORMATS", "Exported", "Options", "export"]
+__all__ = ["FORMATS", "Exported", "Options", "check_final", "export"]
 
 FORMATS = ("csv", "xlsx", "canvas", "moodle", "blackboard", "parquet", "boxes")
 _FILLED: dict[str, Callable[[RawTable, str, str], Target]] = {
@@ -60,7 +60,7 @@ def export(results: Results, path: str | Path | None, form: str, options: Option
         target = Path(path or out / "boxes.npz")
         data, crops = boxes.boxes_file(results)
         return Exported(paths=_publish(target.parent, [(target.name, data)]), marked=given, crops=crops)
-    _check(results, options)
+    check_final(results, even_unreviewed=options.even_unreviewed)
     if form == "parquet":
         folder = Path(path or out / "parquet")
         return Exported(paths=_publish(folder, plain.parquet_files(results, given)), marked=given)
@@ -79,16 +79,17 @@ def export(results: Results, path: str | Path | None, form: str, options: Option
     return Exported(paths=_publish(target.parent, [(target.name, data)]), marked=given, filled=filled)
 
 
-def _check(results: Results, options: Options) -> None:
+def check_final(results: Results, *, even_unreviewed: bool) -> None:
+    """`OutputError` unless there are marks, and final ones, or others are wanted all the same."""
     if results.key is None:
         raise OutputError(
             "there are no marks: the scans were read without a key", fix="omrgrade score OUT -k KEY"
         )
-    if results.batch.to_review and not options.even_unreviewed:
+    if results.batch.to_review and not even_unreviewed:
         sheets = sum(1 for sheet in results.batch.marks if sheet.to_review)
         raise OutputError(
             f"{results.batch.to_review} readings on {sheets} sheets await review: these are not final marks",
-            fix="look at them with: omrgrade review OUT; or export all the same with --even-unreviewed",
+            fix="look at them with: omrgrade review OUT; or go on all the same with --even-unreviewed",
         )
 
 
