@@ -14,7 +14,7 @@ STAGES = {
     "grading", "itemstats", "metrics", "snapshots",
 }  # fmt: skip
 INPUTS = {"template", "key", "roster", "tables"}
-MIDDLE = {"pipeline", "engine", "store", "resume", "corrections", "marking", "kept"}
+MIDDLE = {"pipeline", "engine", "store", "resume", "corrections", "marking", "kept", "rescoring"}
 TOP = {"outputs", "review", "training", "render", "simulate", "forms"}
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),

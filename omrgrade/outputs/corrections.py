@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def rows(results: Results) -> Iterator[Sequence[Cell]]:
-    """The log, oldest first. `student_id`: whose sheet it is now; `stands`: 1 unless it was taken back."""
+    """The log, oldest first. `student_id`: whose sheet it is now; `stands`: 0 once taken back."""
     owners = {(storable(sheet.source), sheet.page): sheet.student_id for sheet in results.batch.marks}
     stand = {entry.id for entry in standing(results.corrections)}
     for entry in results.corrections:
@@ -24,7 +24,7 @@ def rows(results: Results) -> Iterator[Sequence[Cell]]:
         yield (
             entry.id, entry.time, entry.who, entry.source, entry.page, owner, entry.field or None,
             entry.box or None, entry.action, entry.old, entry.value, entry.undoes or None,
-            int(entry.id in stand),
+            None if entry.undoes else int(entry.id in stand),
         )  # fmt: skip
 
 
