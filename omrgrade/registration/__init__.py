@@ -16,7 +16,7 @@ import numpy as np
 
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
-from omrgrade.registration import aruco, byhand, corners
+from omrgrade.registration import aruco, byhand, corners, page
 from omrgrade.registration.fitting import Fit, fit_bent, fit_flat
 from omrgrade.registration.geometry import Located, Pose, quarter_turns
 
@@ -26,6 +26,7 @@ Attempts = Iterator[Sequence[Located]]
 METHODS: dict[str, Callable[[Scan, Template], Attempts]] = {
     "aruco": lambda scan, template: iter([[aruco.locate(scan, template)]]),
     "corners": corners.locate,
+    "page": page.locate,
 }
 """method -> where the page may be, likeliest first; `RegistrationError` when there is no such place."""
 

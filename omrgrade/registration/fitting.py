@@ -29,8 +29,8 @@ VERIFY = 1.6
 GOOD = 0.2
 """mm: with less residual there is no bend worth following."""
 
-_PATCHES = ((75.0, 9.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
-"""Side of patches, mm; how far they are looked for, mm; how much stiffer a bend than usual (0: none)."""
+_FINDING = ((75.0, 9.0, 0.0), (60.0, 5.0, 0.0))
+_BENDING = ((60.0, 5.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
 _BENT_REACH = (1.5, 0.8)  # mm
 _ALL_THERE = 0.9  # share of the boxes that a flat page shows
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
@@ -62,6 +62,7 @@ def shared_out(template: Template, count: int) -> tuple[list[Outline], list[Outl
 def fit_flat(scan: Scan, template: Template, located: Located) -> Fit:
     """A homography on the boxes near where they are thought to be."""
     fitting, verifying = shared_out(template, LANDMARKS)
+    located = _nearer(scan, template, located)
     matrix = located.page_to_scan
     for reach in REACH:
         matrix = refine(matrix, _landmarks(scan, Pose(matrix=matrix), located, fitting, reach))
@@ -72,7 +73,8 @@ def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
     """A homography and a bend, found from large patches of print to single boxes."""
     size = (template.page_width, template.page_height)
     fitting, verifying = shared_out(template, BENT_LANDMARKS)
-    pose = follow_print(scan, template, Pose(matrix=located.page_to_scan))
+    located = _nearer(scan, template, located)
+    pose = follow_print(scan, template, Pose(matrix=located.page_to_scan), _BENDING)
     for reach in _BENT_REACH:
         pose = fit_bend(pose, _landmarks(scan, pose, located, fitting, reach), size)
     fit = judged(scan, pose, located, verifying)
@@ -80,11 +82,26 @@ def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
     return replace(fit, pose=fit_bend(pose, everything, size))
 
 
-def follow_print(scan: Scan, template: Template, pose: Pose) -> Pose:
-    """Lay the page on its print, patch by patch: the patches get smaller as the pose gets better."""
+def _nearer(scan: Scan, template: Template, located: Located) -> Located:
+    """A place that is only about right brought to the print, and its contrast measured."""
+    pose, size = Pose(matrix=located.page_to_scan), (template.page_width, template.page_height)
+    if located.reach > REACH[0]:
+        pose = follow_print(scan, template, pose, _FINDING)
+    contrast = located.contrast or View.of(scan.pixels, pose, size).contrast(pose, size)
+    return replace(located, page_to_scan=pose.matrix, contrast=contrast, reach=REACH[0])
+
+
+def follow_print(
+    scan: Scan, template: Template, pose: Pose, steps: Sequence[tuple[float, float, float]]
+) -> Pose:
+    """Lay the page on its print, patch by patch: the patches get smaller as the pose gets better.
+
+    steps: side of the patches, mm; how far they are looked for, mm; how much stiffer than usual a bend is
+    that follows them, 0 for none.
+    """
     size = (template.page_width, template.page_height)
     view, blank = View.of(scan.pixels, pose, size), blank_ink(template)
-    for side, reach, stiffness in _PATCHES:
+    for side, reach, stiffness in steps:
         flat = view.flattened(pose, size)
         seen, _ = patch_landmarks(flat, blank, patch_centres(blank, side), side, reach)
         if stiffness:

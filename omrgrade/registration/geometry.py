@@ -47,8 +47,9 @@ class Located:
     """Where a registration method thinks that the page is."""
 
     page_to_scan: Array  # (3, 3) maps page mm -> scan px (pixel centres at whole numbers)
-    contrast: float  # grey levels between paper and print
+    contrast: float  # grey levels between paper and print; 0: to be measured
     squares: tuple[Rect, ...] = ()  # solid squares that were seen, mm: the fit keeps to them beside the boxes
+    reach: float = 2.0  # mm by which boxes may be off; more than 2 is first brought down by the print
 
 
 def homography(source: Array, target: Array) -> Array | None:

@@ -50,8 +50,17 @@ class View:
         small = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA) if factor > 1 else pixels
         return cls(pixels=np.asarray(small, np.uint8), factor=factor)
 
+    def contrast(self, pose: Pose, page: tuple[float, float]) -> float:
+        """Grey levels between paper and print."""
+        darker = _darker(self._grey(pose, page))
+        rim = round(RIM * PX)
+        return max(float(np.percentile(darker[rim:-rim:2, rim:-rim:2], 98)), 10.0)
+
     def flattened(self, pose: Pose, page: tuple[float, float]) -> Grey:
         """The page of that size, mm, and `RIM` round it, as ink (0 paper .. 255 print) at `PX`."""
+        return ink(self._grey(pose, page))
+
+    def _grey(self, pose: Pose, page: tuple[float, float]) -> Grey:
         width, height = (round((side + 2 * RIM) * PX) for side in page)
         step = 16
         x, y = np.meshgrid(np.arange(width // step + 2.0), np.arange(height // step + 2.0))
@@ -60,18 +69,22 @@ class View:
         scale = np.array([[1 / step, 0, 0], [0, 1 / step, 0]], np.float32)
         where = cv2.warpAffine(coarse, scale, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         grey = cv2.remap(self.pixels, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return ink(np.asarray(grey, np.uint8))
+        return np.asarray(grey, np.uint8)
 
 
 def ink(grey: Grey) -> Grey:
     """What is darker than the paper round it, at `PX`: 0 paper .. 255 print; shadows are evened out."""
-    height, width = grey.shape
-    small = cv2.resize(grey, (max(width // 8, 1), max(height // 8, 1)), interpolation=cv2.INTER_AREA)
-    paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (7, 7))
-    darker = cv2.subtract(cv2.resize(paper, (width, height)), grey)
+    darker = _darker(grey)
     # A line is thinner than what pupils fill: clipped at a line's darkness, fillings do not outweigh it.
     full = max(float(np.percentile(darker[::3, ::3], 97)) * 0.6, 12.0)
     return cv2.convertScaleAbs(cv2.GaussianBlur(darker, (0, 0), 0.7), alpha=255 / full)
+
+
+def _darker(grey: Grey) -> Grey:
+    height, width = grey.shape
+    small = cv2.resize(grey, (max(width // 8, 1), max(height // 8, 1)), interpolation=cv2.INTER_AREA)
+    paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (7, 7))
+    return np.asarray(cv2.subtract(cv2.resize(paper, (width, height)), grey), np.uint8)
 
 
 @lru_cache(maxsize=4)

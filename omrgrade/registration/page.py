@@ -1,0 +1,162 @@
+"""Registration by the edges of the sheet, on a ground that is darker or lighter; last by the picture's.
+
+Paper tells from its ground by brightness, or by an edge all round. Print need not be centred on paper, and
+paper is rarely straight, so this only says about where the page is; the boxes say the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.errors import RegistrationError
+from omrgrade.records import Scan, Template
+from omrgrade.registration.geometry import Array, Located, homography
+
+Grey = NDArray[np.uint8]
+
+REACH = 9.0
+"""mm by which print may be off its place on the paper, curl included."""
+
+_LONG_SIDE = 700  # px of the copy that is searched
+_LEAST = 0.12  # share of the picture that a sheet fills
+_SHAPE = 0.33  # how far (log) a sheet's height over width may be from its own: a phone held at a slant
+_ALIKE = 0.03  # quads whose corners are nearer, in parts of the picture, are the same
+
+
+def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
+    """What may be the sheet's outlines in turn, each in the quarter turns that its shape allows."""
+    size = (template.page_width, template.page_height)
+    for quad in sheets(scan.pixels):
+        yield [located(matrix) for matrix in placed(quad, size)]
+    raise RegistrationError(
+        "the edges of the sheet were not found",
+        where=scan.source,
+        fix="lay it on a plain, darker ground, all of it in the picture",
+    )
+
+
+def located(matrix: Array) -> Located:
+    """A place that is right to `REACH`."""
+    return Located(page_to_scan=matrix, contrast=0.0, reach=REACH)
+
+
+def placed(quad: Array, size: tuple[float, float]) -> list[Array]:
+    """Matrices (3, 3), page mm -> scan px, that lay a page of that size on a quad (4, 2), in likely turns."""
+    width, height = size
+    page = np.array([(0, 0), (width, 0), (width, height), (0, height)])
+    result = []
+    for turn in range(4):
+        corners = np.roll(quad, turn, axis=0)
+        sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+        shape = np.log((sides[1] + sides[3]) / (sides[0] + sides[2]))
+        matrix = homography(page, corners)
+        if abs(shape - np.log(height / width)) < _SHAPE and matrix is not None:
+            result.append(matrix)
+    return result
+
+
+def sheets(pixels: Grey) -> list[Array]:
+    """Quads (4, 2) scan px, clockwise, that may be the outline, likeliest first; the picture's own last."""
+    shrink = max(max(pixels.shape) / _LONG_SIDE, 1.0)
+    size = (max(round(pixels.shape[1] / shrink), 8), max(round(pixels.shape[0] / shrink), 8))
+    small = cv2.GaussianBlur(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), (0, 0), 1.5)
+    scale = np.array([pixels.shape[1] / size[0], pixels.shape[0] / size[1]])
+    found: list[tuple[float, Array]] = []
+    for mask in _masks(np.asarray(small, np.uint8)):
+        found += _quads(mask)
+    found.sort(key=lambda entry: -entry[0])
+    right, bottom = size[0] - 1.0, size[1] - 1.0
+    whole = np.array([(0, 0), (right, 0), (right, bottom), (0, bottom)])
+    kept: list[Array] = []
+    for quad in [quad for _, quad in found[:12]] + [whole]:
+        corner = np.roll(quad, -int(quad.sum(axis=1).argmin()), axis=0)
+        if all(np.abs(corner - other).max() > _ALIKE * max(size) for other in kept):
+            kept.append(corner)
+    return [(quad + 0.5) * scale - 0.5 for quad in kept[:3]] + (
+        [(whole + 0.5) * scale - 0.5] if len(kept) > 3 else []
+    )
+
+
+def _masks(small: Grey) -> Iterator[Grey]:
+    """What may be paper (255), by brightness at several levels and by closed edges."""
+    level, _ = cv2.threshold(small, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    kernel = np.ones((9, 9), np.uint8)
+    levels = [level, 0.8 * level, 1.15 * level]
+    for threshold in levels:
+        mask = np.where(small > threshold, 255, 0).astype(np.uint8)
+        yield cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
+        yield cv2.morphologyEx(255 - mask, cv2.MORPH_CLOSE, kernel)  # paper darker than its ground
+    smooth = cv2.medianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), 7)
+    for low in (12, 30):
+        edges = cv2.dilate(cv2.Canny(smooth, low, 3 * low), np.ones((3, 3), np.uint8))
+        ground = cv2.copyMakeBorder(edges, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        cv2.floodFill(ground, None, (0, 0), 128)
+        yield np.where(ground[1:-1, 1:-1] == 128, 0, 255).astype(np.uint8)
+
+
+def _quads(mask: Grey) -> list[tuple[float, Array]]:
+    """The large parts of a mask that have four sides: (how well and how large, corners)."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    result = []
+    for contour in contours:
+        hull = cv2.convexHull(contour)
+        area = cv2.contourArea(hull)
+        if area < _LEAST * mask.size:
+            continue
+        quad = _four_corners(hull)
+        if quad is None:
+            continue
+        quad = _on_sides(quad, contour[:, 0].astype(np.float64))
+        inside = cv2.contourArea(quad.astype(np.float32))
+        if not 0.8 * area < inside < 1.25 * area:
+            continue
+        own = cv2.contourArea(contour) / area
+        at_rim = _at_rim(quad, mask.shape)
+        result.append((own * min(inside, area) / max(inside, area) - 0.15 * at_rim, quad))
+    return result
+
+
+def _four_corners(hull: NDArray[np.int32]) -> Array | None:
+    """The corners (4, 2), clockwise, of a hull that is about a quad."""
+    length = cv2.arcLength(hull, True)
+    for share in (0.01, 0.02, 0.03, 0.05, 0.08):
+        corners = cv2.approxPolyDP(hull, share * length, True)
+        if len(corners) == 4:
+            quad = corners[:, 0].astype(np.float64)
+            return quad if cv2.contourArea(quad.astype(np.float32), True) > 0 else quad[::-1].copy()
+        if len(corners) < 4:
+            return None
+    return None
+
+
+def _on_sides(quad: Array, contour: Array) -> Array:
+    """The quad with each side laid on the contour along its middle: corners may be dog-eared or rounded."""
+    lines = []
+    for n in range(4):
+        a, b = quad[n], quad[(n + 1) % 4]
+        along = (b - a) / max(float(np.hypot(*(b - a))), 1e-9)
+        offset = contour - a
+        position = offset @ along / max(float(np.hypot(*(b - a))), 1e-9)
+        distance = offset @ np.array([-along[1], along[0]])
+        near = (np.abs(distance) < 0.03 * np.hypot(*(b - a)) + 2) & (position > 0.08) & (position < 0.92)
+        if near.sum() < 10:
+            return quad
+        vx, vy, x, y = cv2.fitLine(contour[near].astype(np.float32), cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
+        lines.append(np.cross([x, y, 1], [x + vx, y + vy, 1]))
+    corners = np.array([np.cross(lines[n - 1], lines[n]) for n in range(4)])
+    if (np.abs(corners[:, 2]) < 1e-9).any():
+        return quad
+    corners = corners[:, :2] / corners[:, 2:]
+    return corners if np.abs(corners - quad).max() < 0.1 * np.ptp(quad) else quad
+
+
+def _at_rim(quad: Array, shape: tuple[int, ...]) -> int:
+    """How many of a quad's sides lie along the picture's rim: there paper is cut off, or is no paper."""
+    size = np.array(shape[::-1]) - 1
+    middle = (quad + np.roll(quad, -1, axis=0)) / 2
+    near = np.minimum(middle, size - middle).min(axis=1) < 0.01 * max(shape)
+    return int(near.sum())
