@@ -26,7 +26,7 @@ def combine_digits(field: Field, boxes: Boxes) -> FieldReading:
 
 
 def combine_number(field: Field, boxes: Boxes) -> FieldReading:
-    """A whole number in one wide box, read as a whole."""
+    """A whole number in one wide box, or one barcode, read as a whole."""
     (box,) = boxes
     return _reading(field, boxes, box.value, box.confidence, box.reason, box.runner_up)
 
@@ -79,6 +79,7 @@ KINDS: dict[str, Callable[[Field, Boxes], FieldReading]] = {
     "number": combine_number,
     "choice": combine_choice,
     "grid": combine_grid,
+    "barcode": combine_number,
 }
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade import __version__
+from omrgrade import __version__, barcodes
 from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, load_classifier, model_digests
@@ -270,6 +270,8 @@ def crop_field(scan: Scan, registration: Registration, field: Field) -> list[Cro
     """A field's boxes, digits at the size that the normaliser works at."""
     if field.bubble_columns:
         return crop_boxes(scan, registration, field.boxes, margin=BUBBLE_MARGIN, scale=BUBBLE_SCALE)
+    if field.kind == "barcode":
+        return crop_boxes(scan, registration, field.boxes, margin=barcodes.MARGIN, scale=barcodes.SCALE)
     side = min(min(box.width, box.height) for box in field.boxes) + 2 * DIGIT_MARGIN
     return crop_boxes(scan, registration, field.boxes, margin=DIGIT_MARGIN, scale=WORK_SIDE / side)
 
@@ -299,8 +301,10 @@ def _read_fields(
     """The page's fields in sheet order; `digits` and `numbers` bring its boxes, then those of the next."""
     bubbles = chain.from_iterable(read_bubbles(list(_questions(page, template)), policy))
     for field in template.fields:
-        read = {"digits": digits, "number": numbers}.get(field.kind, bubbles)
-        boxes = list(islice(read, len(_of(page, field))))
+        crops = _of(page, field)
+        codes = (barcodes.read_barcode(crop, field, template.name) for crop in crops)
+        read = {"digits": digits, "number": numbers, "barcode": codes}.get(field.kind, bubbles)
+        boxes = list(islice(read, len(crops)))
         yield KINDS[field.kind](field, boxes)
 
 

@@ -69,7 +69,7 @@ class Field:
     """A named answer area: a number, or one question's bubbles."""
 
     id: str
-    kind: str  # a key of fields.KINDS: "digits", "number", "choice", "grid"
+    kind: str  # a key of fields.KINDS: "digits", "number", "choice", "grid", "barcode"
     role: Role
     boxes: tuple[Rect, ...]  # "grid": column after column, each with all options top to bottom
     options: tuple[str, ...] = ()  # bubble labels; empty for "digits" and for a grid with `columns`
@@ -82,6 +82,7 @@ class Field:
     row: int = 0  # of a class list: the value belongs to the roster's pupil of this place, from 1; 0: not so
     name_room: float = 0.0  # mm of room for a row's name, left of the box
     part: bool = False  # "choice": which part of a class list the page is, the first option the first
+    formats: tuple[str, ...] = ()  # "barcode": keys of barcodes.FORMATS that are looked for
     square: bool = False  # bubbles: printed as rectangles, not as ellipses
     struck_out: Literal["review", "cancels"] = "review"  # a bubble filled and then crossed out
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "omrgrade"
 VOCABULARY = {"records", "errors", "resources", "codec", "lock", "placing", ""}
 STAGES = {
     "images", "registration", "cropping", "normalize", "classify", "boxes", "numbers", "choices", "fields",
-    "grading", "itemstats", "metrics", "snapshots",
+    "grading", "itemstats", "metrics", "snapshots", "barcodes",
 }  # fmt: skip
 INPUTS = {"template", "key", "roster", "tables"}
 MIDDLE = {"pipeline", "engine", "store", "resume", "corrections", "marking", "kept", "rescoring"}

@@ -26,6 +26,9 @@ NOT_COUNTED = frozenset({"unreadable", "duplicate_page", "set_aside"})
 """Statuses of pages that earn no marks and do not enter a mean."""
 
 
+PRINTED = "barcode"
+"""Kind of the fields that were printed with the pupil's number: they decide, whatever is written."""
+
 # ---------------------------------------------------------------- one item
 
 
@@ -86,9 +89,14 @@ def cross_check(page: PageReading, template: Template) -> PageReading:
     fields = {reading.field: reading for reading in page.fields}
     for field in template.fields:
         one, two = fields.get(field.same_as), fields.get(field.id)
-        if one and two and one.status == two.status == "read" and not _same(one.value, two.value):
+        if one is None or two is None or two.status != "read":
+            continue
+        if one.status == "read" and not _same(one.value, two.value):
             fields[one.field] = _contradicted(one, two)
-            fields[two.field] = _contradicted(two, one)
+            if two.kind != PRINTED:
+                fields[two.field] = _contradicted(two, one)
+        elif one.status == "review" and two.kind == PRINTED and _same(one.value, two.value):
+            fields[one.field] = dataclasses.replace(one, status="read", reason="", runner_up="")
     if all(fields[reading.field] is reading for reading in page.fields):
         return page
     return dataclasses.replace(page, fields=tuple(fields[reading.field] for reading in page.fields))
@@ -114,8 +122,12 @@ def _agreed(readings: Sequence[FieldReading]) -> FieldReading:
     """What fields carrying the same value say together.
 
     A blank one adds nothing. A doubtful one leaves the whole in doubt, unless its best guess is just what the
-    other says for certain.
+    other says for certain. A barcode that was read decides; one that was not leaves it to the others.
     """
+    printed = [reading for reading in readings if reading.kind == PRINTED]
+    if certain := [reading for reading in printed if reading.status == "read"]:
+        return certain[0]
+    readings = [reading for reading in readings if reading.kind != PRINTED] or readings
     written = [reading for reading in readings if reading.status != "blank"]
     certain = [reading for reading in written if reading.status == "read"]
     if certain and all(_same(reading.value, certain[0].value) for reading in written):

@@ -1,0 +1,83 @@
+"""Barcodes on a page: QR, Code 128 and EAN, printed beforehand or stuck on.
+
+A prefilled sheet's QR code says ``OMR1:page:template:student number``; any other text is a student number as
+it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from omrgrade.records import BoxReading, Crop, Field
+
+FORMATS = {"qr": ("QRCode", "MicroQRCode"), "code128": ("Code128",), "ean": ("EAN13", "EAN8")}
+"""What a template may ask for -> formats of zxing-cpp."""
+MARGIN = 2.0  # mm round a barcode's box that are looked at: it may be stuck on crookedly
+SCALE = 12.0  # px/mm of its crop: 300 dpi, at which a module of 0.4 mm has 5 px
+SURE = 0.9999  # of a code that was decoded: its check digits and error correction have agreed
+_PRINTED = 0.08
+"""Share (0-1) of dark pixels in a box from which on something is there that should have been read."""
+_DARK = 70  # grey levels below the paper
+_SIGN = "OMR1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prefilled:
+    """What a prefilled sheet's code says."""
+
+    template: str
+    page: int  # 1-based page of the pupil's sheets
+    student_id: str
+
+    def text(self) -> str:
+        """As it stands in the code."""
+        return f"{_SIGN}:{self.page}:{self.template}:{self.student_id}"
+
+
+def prefilled(text: str) -> Prefilled | None:
+    """What the code of a prefilled sheet says; None for any other code."""
+    sign, _, rest = text.partition(":")
+    page, _, rest = rest.partition(":")
+    template, separator, student_id = rest.partition(":")
+    if sign != _SIGN or not separator or not page.isdecimal() or not student_id:
+        return None
+    return Prefilled(template=template, page=int(page), student_id=student_id)
+
+
+def read_barcode(crop: Crop, field: Field, template: str) -> BoxReading:
+    """The student number in a field's barcode; `template` is the name of the page's."""
+    texts = _decode(crop, field.formats)
+    if not texts:
+        if _printed(crop):
+            return _doubt("", "a barcode that cannot be read")
+        return BoxReading(value="", confidence=0.99, status="blank")
+    if len(texts) > 1:
+        return _doubt("", f"several barcodes: {', '.join(texts)}")
+    found = prefilled(texts[0])
+    if found is None:
+        return BoxReading(value=texts[0], confidence=SURE, status="read")
+    if found.template != template:
+        return _doubt(found.student_id, f"printed for another sheet: {found.template}")
+    return BoxReading(value=found.student_id, confidence=SURE, status="read")
+
+
+def _doubt(value: str, reason: str) -> BoxReading:
+    return BoxReading(value=value, confidence=0.5, status="review", reason=reason)
+
+
+def _decode(crop: Crop, formats: tuple[str, ...]) -> list[str]:
+    """Different texts of the codes in a crop, sorted."""
+    import zxingcpp
+
+    names = (name for form in formats for name in FORMATS[form])
+    wanted = zxingcpp.BarcodeFormats([getattr(zxingcpp.BarcodeFormat, name) for name in names])
+    found = zxingcpp.read_barcodes(np.ascontiguousarray(crop.pixels), formats=wanted)
+    return sorted({text for code in found if (text := code.text.strip())})
+
+
+def _printed(crop: Crop) -> bool:
+    inside = crop.pixels[crop.margin : -crop.margin, crop.margin : -crop.margin]
+    paper = float(np.percentile(inside, 90))
+    return float((inside < paper - _DARK).mean()) > _PRINTED
