@@ -16,7 +16,7 @@ import numpy as np
 
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
-from omrgrade.registration import aruco, byhand, corners, page
+from omrgrade.registration import aruco, byhand, corners, page, reference
 from omrgrade.registration.fitting import Fit, fit_bent, fit_flat
 from omrgrade.registration.geometry import Located, Pose, quarter_turns
 
@@ -27,6 +27,7 @@ METHODS: dict[str, Callable[[Scan, Template], Attempts]] = {
     "aruco": lambda scan, template: iter([[aruco.locate(scan, template)]]),
     "corners": corners.locate,
     "page": page.locate,
+    "reference": reference.locate,
 }
 """method -> where the page may be, likeliest first; `RegistrationError` when there is no such place."""
 
