@@ -92,6 +92,52 @@ def new(blank: Path, output: Path | None, page: str | None, number: int, force: 
     )
 
 
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The template. Default: FILE's name with .yaml.",
+)
+@click.option(
+    "--evaluation",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="evaluation.json to make a key of. Default: the one beside FILE, if there is one.",
+)
+@click.option("--force", is_flag=True, help="Write over a template that exists.")
+def import_(file: Path, output: Path | None, evaluation: Path | None, force: bool) -> None:
+    """Make a template from OMRChecker's template.json (FILE), and a key from its evaluation.json.
+
+    Pictures that FILE names (a marker, a reference) are copied beside the template.
+    """
+    from omrgrade.forms.evaluation import key_text, read_evaluation
+    from omrgrade.forms.importing import translate
+    from omrgrade.template import load_template
+
+    output = output or Path(f"{file.stem}.yaml")
+    _refuse_overwriting(output, force)
+    beside = file.with_name("evaluation.json")
+    evaluation = evaluation or (beside if beside.is_file() else None)
+    marked = read_evaluation(evaluation) if evaluation else None
+    made = translate(file, _name_of(output), evaluation=marked)
+    for name, data in made.files.items():
+        _write(output.with_name(name), data)
+    _write(output, made.text.encode())
+    loaded = load_template(output)
+    if marked:
+        key = output.with_name(f"{output.stem}-key.csv")
+        _write(key, key_text(marked, made.ids, made.groups).encode())
+        click.echo(f"{key}: {len(marked.questions)} questions", err=True)
+    for note in dict.fromkeys([*made.notes, *(marked.notes if marked else [])]):
+        click.echo(f"Note: {note}", err=True)
+    click.echo(
+        f"{output}: {len(loaded.items)} items, {len(loaded.identifiers)} identifiers, "
+        f"{len(loaded.fields) - len(loaded.items) - len(loaded.identifiers)} others",
+        err=True,
+    )
+
+
 def _refuse_overwriting(output: Path, force: bool) -> None:
     from omrgrade.errors import OutputError
 
