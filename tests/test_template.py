@@ -136,7 +136,7 @@ MISTAKES = {
     "key of another kind": ("options: [A, B, C]", "options: [A, B, C]\n    boxes: 3", 28, "not a known key"),
     "duplicate key": ("    gap: 3\n", "    gap: 3\n    gap: 4\n", 14, "given twice"),
     "missing key": ("    boxes: 4\n", "", 7, "lacks 'boxes'"),
-    "kind": ("kind: choice", "kind: bubbles", 25, "one of digits, choice, grid"),
+    "kind": ("kind: choice", "kind: bubbles", 25, "one of digits, number, choice, grid"),
     "role": ("role: item", "role: question", 16, "one of identifier, item"),
     "text for a number": ("gap: 3", "gap: wide", 13, "must be a number"),
     "infinity": ("at: [60, 40]", "at: [.inf, 40]", 11, "must be a number"),
@@ -228,7 +228,7 @@ def test_any_slip_of_the_pen_gives_a_template_or_a_template_error(tmp_path_facto
 def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path):
     with pytest.raises(TemplateError, match="cannot be read"):
         load_template(tmp_path / "none.yaml")
-    with pytest.raises(TemplateError, match="choice-a4, mixed-letter, numeric-a4"):
+    with pytest.raises(TemplateError, match="choice-a4, marklist-a4, mixed-letter, numeric-a4"):
         load_template("numerics")
     with pytest.raises(TemplateError, match="cannot be read"):
         load_template(tmp_path)
@@ -242,7 +242,7 @@ def test_the_digest_follows_the_text(load):
 
 
 def test_three_templates_are_bundled():
-    assert bundled_templates() == ["choice-a4", "mixed-letter", "numeric-a4"]
+    assert bundled_templates() == ["choice-a4", "marklist-a4", "mixed-letter", "numeric-a4"]
 
 
 @pytest.mark.parametrize("name", bundled_templates())
@@ -259,7 +259,7 @@ def test_bundled_boxes_stand_apart_and_clear_of_markers(name):
 
 def test_bundled_templates_share_no_marker():
     ids = [marker for name in bundled_templates() for marker in load_template(name).fiducials.ids]
-    assert len(ids) == len(set(ids)) == 12
+    assert len(ids) == len(set(ids)) == 16
 
 
 def test_the_choice_sheet_has_its_number_twice():

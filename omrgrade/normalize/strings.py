@@ -64,31 +64,53 @@ def segment(crop: Crop) -> NumberInk:
 
 
 def _with_strokes(dark: Grey, inside: Grey, floor: float) -> Grey:
-    """`inside` with upright strokes that were taken for a part of the left or right line given back.
+    """`inside` with upright strokes given back that were taken for a part of the left or right line.
 
     A 1 beside the outline is as straight as print. The line itself is what covers most of its column; ink
-    between it and the inside, parted from it by paper, is writing.
+    between it and the inside that paper parts from it, or that makes it thicker than the other side's line,
+    but not over its whole length, is writing.
     """
-    result = inside
     rows = np.flatnonzero(inside[:, inside.shape[1] // 2])
     if len(rows) < 16:
-        return result
-    trim = len(rows) // 6
-    middle = slice(int(rows[0]) + trim, int(rows[-1]) + 1 - trim)
-    for flip in (False, True):
-        view = dark[middle, ::-1] if flip else dark[middle]
-        own = inside[middle, ::-1] if flip else inside[middle]
-        reach = int(np.argmax(own.min(axis=0))) if own.min(axis=0).any() else 0
-        covered = (view[:, :reach] > floor).mean(axis=0)
-        if not reach or covered.max() < 0.5:
+        return inside
+    whole = slice(int(rows[0]), int(rows[-1]) + 1)
+    views = [dark[whole] > floor, dark[whole, ::-1] > floor]
+    kept = [inside[whole], inside[whole, ::-1]]
+    reach = [_reach(own) for own in kept]
+    lines = [_upright_line(view[:, :end]) for view, end in zip(views, reach, strict=True)]
+    result = inside.copy()
+    for side, (view, line) in enumerate(zip(views, lines, strict=True)):
+        if line is None:
             continue
-        after = int(covered.argmax())
-        free = np.flatnonzero(covered[after:] < 0.15)
-        if len(free) and covered[after + int(free[0]) :].max() > 0.4:
-            result = result.copy() if result is inside else result
-            given = result[middle, ::-1] if flip else result[middle]
-            given[:, after + int(free[0]) : reach] = 1
+        start, stop = line
+        other = lines[1 - side]
+        thick = other[1] - other[0] if other else stop - start
+        beyond = view[:, start + thick + 1 : stop]
+        if beyond.shape[1] > 1 and beyond.mean() < 0.97:
+            stop = start + thick + 1
+        if view[:, stop : reach[side]].mean(axis=0).max(initial=0) > 0.35:
+            (result[whole, ::-1] if side else result[whole])[:, stop : reach[side]] = 1
     return result
+
+
+def _reach(own: Grey) -> int:
+    """How many columns are cut off at the left, px; those that the upper and lower lines do not reach."""
+    trim = len(own) // 6
+    free = own[trim : len(own) - trim].min(axis=0)
+    return int(free.argmax()) if free.any() else 0
+
+
+def _upright_line(ink: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """First column of a printed line and the one after its last; None without one."""
+    if not ink.shape[1]:
+        return None
+    covered = ink.mean(axis=0)
+    best = int(covered.argmax())
+    if covered[best] < 0.5:
+        return None
+    gaps = np.flatnonzero(covered < 0.3)
+    before, after = gaps[gaps < best], gaps[gaps > best]
+    return int(before[-1]) + 1 if len(before) else 0, int(after[0]) if len(after) else ink.shape[1]
 
 
 def _ink_and_print(

@@ -10,10 +10,11 @@ import pypdfium2
 from numpy.typing import NDArray
 
 from omrgrade.errors import OutputError, TemplateError
-from omrgrade.records import Field, Rect, Template
+from omrgrade.records import Field, Rect, Roster, Template
 from omrgrade.render.fiducials import draw_fiducials
 from omrgrade.render.header import draw_header
 from omrgrade.render.paper import Paper, Text
+from omrgrade.render.rows import draw_rows, list_pages
 
 __all__ = ["pdf_bytes", "render_layout", "render_page", "render_pdf"]
 
@@ -22,12 +23,13 @@ _CLEAR_OF_DIGITS = 1.2  # mm between print and a digit box: what is read round a
 _CLEAR_OF_BUBBLES = 0.6
 _HEAD = 13.5  # mm from the page's edge to the middle of the title, and of the footer, without markers
 _LETTER_ROOM = 4.0  # mm needed above a bubble to print its letter
-_COLOURS = {"digits": (200, 110, 0), "number": (200, 110, 0), "choice": (0, 130, 0), "grid": (170, 0, 170)}  # BGR
+_BLUE, _GREEN, _PURPLE = (200, 110, 0), (0, 130, 0), (170, 0, 170)  # BGR
+_COLOURS = {"digits": _BLUE, "number": _BLUE, "choice": _GREEN, "grid": _PURPLE}
 
 
-def render_pdf(template: Template, path: str | Path) -> None:
-    """Write the sheet as a one-page vector PDF, fonts embedded; the same template gives the same bytes."""
-    data = pdf_bytes(template)
+def render_pdf(template: Template, path: str | Path, roster: Roster | None = None) -> None:
+    """Write the sheet as vector PDF, fonts embedded; the same template and roster give the same bytes."""
+    data = pdf_bytes(template, roster)
     try:
         Path(path).write_bytes(data)
     except OSError as error:
@@ -39,13 +41,26 @@ def render_pdf(template: Template, path: str | Path) -> None:
         ) from error
 
 
-def pdf_bytes(template: Template) -> bytes:
-    """The sheet as PDF; `TemplateError` when print would not fit or would touch a box."""
+def pdf_bytes(template: Template, roster: Roster | None = None) -> bytes:
+    """The sheet as PDF; `TemplateError` when print would not fit or would touch a box.
+
+    With a roster a class list (a template with rows) has its pupils' names, on as many pages as it takes.
+    """
     paper = Paper(template.page_width, template.page_height, template.title)
+    pages = list_pages(template, roster) if roster else [()]
+    for part, pupils in enumerate(pages):
+        if part:
+            paper.next_page()
+        _draw_sheet(paper, template)
+        draw_rows(paper, template, pupils, part if roster else None)
+    return paper.finish()
+
+
+def _draw_sheet(paper: Paper, template: Template) -> None:
     if template.fiducials.method == "reference":  # the form exists: what is printed is all on it
         whole = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
         paper.picture(template.fiducials.picture, whole)
-        return paper.finish()
+        return
     draw_fiducials(paper, template.fiducials)
     for text in (_title(template), _footer(template)):
         paper.text(text)
@@ -60,7 +75,6 @@ def pdf_bytes(template: Template) -> bytes:
                 paper.ellipse(box)
     for text, _ in labels:
         paper.text(text)
-    return paper.finish()
 
 
 def render_page(template: Template, dpi: float = 300.0) -> NDArray[np.uint8]:
@@ -148,9 +162,9 @@ def _labels(template: Template) -> list[tuple[Text, Field]]:
             y = first.y - 1.9
             labels.append((Text(text=made.label, x=first.x, y=y, size=3.2, font="VeraBd"), made))
         elif made.label:
-            middle = first.centre[1] + 1.3
+            middle, x = first.centre[1] + 1.3, first.x - 3 - (made.name_room + 1 if made.name_room else 0)
             labels.append(
-                (Text(text=made.label, x=first.x - 3, y=middle, size=3.6, font="VeraBd", align="right"), made)
+                (Text(text=made.label, x=x, y=middle, size=3.6, font="VeraBd", align="right"), made)
             )
         if made.kind == "grid":
             labels += [(text, made) for text in _row_letters(made)]

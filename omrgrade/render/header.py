@@ -35,7 +35,7 @@ def draw_header(paper: Paper, template: Template) -> None:
     area = template.header
     if area is None:
         return
-    _name_line(paper, area)
+    _name_line(paper, area, "Class" if any(made.row for made in template.fields) else "Name")
     rows = _picture_rows(template, area)
     top = area.y + _NAME_HEIGHT + 2
     room = area.bottom - top - len(rows) * _PICTURE_HEIGHT - 1
@@ -50,8 +50,8 @@ def draw_header(paper: Paper, template: Template) -> None:
 
 def _picture_rows(template: Template, area: Rect) -> list[list[tuple[_Picture, float]]]:
     """The pictures this sheet needs, side by side where they have room."""
-    kinds = {made.kind for made in template.fields}
-    pictures: list[tuple[_Picture, float]] = [(_digits_picture, 54)] if "digits" in kinds else []
+    kinds = {made.kind for made in template.fields if not made.part}
+    pictures: list[tuple[_Picture, float]] = [(_digits_picture, 54)] if kinds & {"digits", "number"} else []
     if kinds & {"choice", "grid"}:
         pictures.append((_bubbles_picture, 48))
     if any(width > area.width for _, width in pictures):
@@ -64,10 +64,10 @@ def _picture_rows(template: Template, area: Rect) -> list[list[tuple[_Picture, f
     return [pictures] if together else [[picture] for picture in pictures]
 
 
-def _name_line(paper: Paper, area: Rect) -> None:
+def _name_line(paper: Paper, area: Rect, whose: str) -> None:
     y = area.y + _NAME_HEIGHT - 2.5
     date = min(45.0, area.width * 0.35)
-    parts = (("Name", area.x, area.right - date - 4), ("Date", area.right - date, area.right))
+    parts = ((whose, area.x, area.right - date - 4), ("Date", area.right - date, area.right))
     for word, left, right in parts:
         paper.text(Text(text=word, x=left, y=y, size=3.4))
         paper.line([(left + text_width(word, 3.4) + 2, y + 0.4), (right, y + 0.4)], grey=0.4)

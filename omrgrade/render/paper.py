@@ -71,6 +71,10 @@ class Paper:
         self._canvas.setTitle(title)
         self._canvas.setCreator("omrgrade")
 
+    def next_page(self) -> None:
+        """Begin another page of the same size."""
+        self._canvas.showPage()
+
     def finish(self) -> bytes:
         """The PDF file."""
         self._canvas.showPage()

@@ -26,7 +26,7 @@ from omrgrade.records import Field, Matrix, Pupil, Template
 from omrgrade.render import render_page
 from omrgrade.simulate.camera import photo
 from omrgrade.simulate.files import save_capture, write_key, write_roster, write_truth
-from omrgrade.simulate.handwriting import Digits, write_digit
+from omrgrade.simulate.handwriting import Digits, write_digit, write_number
 from omrgrade.simulate.marking import Style, mark_bubble, scrawl, smudge
 from omrgrade.simulate.pupils import Answers, Habits, fill_in, make_habits, make_key, make_roster
 from omrgrade.simulate.world import Capture, Sheet, clean, copier, scanner
@@ -134,6 +134,10 @@ def _fill_field(
         first = empty if habits.align_right else 0
         for box, digit in zip(made.boxes[first:], value, strict=False):
             write_digit(ink, digits.pick(int(digit), rng), box, px_per_mm, habits.hand, rng)
+        return
+    if made.kind == "number":
+        write_number(ink, [digits.pick(int(digit), rng) for digit in value], made.boxes[0], px_per_mm,
+                     habits.hand, rng)  # fmt: skip
         return
     for n, box in enumerate(made.boxes):
         column, row = divmod(n, len(made.options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -191,6 +192,41 @@ def write_digit(
     matrix = np.array([[scale, -slant * scale, 0.0], [0.0, scale, 0.0]])
     matrix[:, 2] = (x, y) - matrix[:, :2] @ ((left + right) / 2, (top + bottom) / 2)
     _stroke(ink, strokes, matrix, px_per_mm, hand.pen, 1 + 0.12 * float(wobble[4]))
+
+
+def write_number(
+    ink: Grey,
+    digits: Sequence[Strokes],
+    box: Rect,
+    px_per_mm: tuple[float, float],
+    hand: Hand,
+    rng: np.random.Generator,
+) -> None:
+    """Write a whole number into one wide box (mm): unequal digits that lean alike, some touching."""
+    if not digits:
+        return
+    slant = hand.slant + 0.08 * hand.unsteady * float(rng.standard_normal())
+    size = hand.size * box.height
+    pen = hand.pen.width
+    scales, extents = [], []
+    for strokes in digits:
+        left, top, right, bottom = strokes.bounds
+        tall, wide = max(bottom - top, 4.0), max(right - left, 1.0) + abs(slant) * (bottom - top)
+        tallest = size * (1 + 0.12 * hand.unsteady * float(np.clip(rng.standard_normal(), -2, 2)))
+        scales.append(tallest / max(tall, 0.55 * wide))
+        extents.append(scales[-1] * wide + pen)
+    gaps = size * np.clip(rng.normal(0.12, 0.03 + 0.07 * hand.unsteady, len(digits)), -0.06, 0.5)
+    length = float(sum(extents) + gaps[1:].sum())
+    fit = min(1.0, (box.width - 1.0) / max(length, 0.1))
+    x = box.x + 0.5 + max(0.0, box.width - 1.0 - fit * length) * float(rng.beta(2.0, 2.5))
+    for strokes, scale, extent, gap in zip(digits, scales, extents, [0.0, *gaps[1:]], strict=True):
+        x += fit * (gap + extent / 2)
+        left, top, right, bottom = strokes.bounds
+        y = box.centre[1] + 0.06 * size * hand.unsteady * float(np.clip(rng.standard_normal(), -2, 2))
+        matrix = fit * np.array([[scale, -slant * scale, 0.0], [0.0, scale, 0.0]])
+        matrix[:, 2] = (x, y) - matrix[:, :2] @ ((left + right) / 2, (top + bottom) / 2)
+        _stroke(ink, strokes, matrix, px_per_mm, hand.pen, 1.0)
+        x += fit * extent / 2
 
 
 def _placed(centre: float, free: float, shift: float, rng: np.random.Generator) -> float:

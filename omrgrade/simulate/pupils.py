@@ -125,13 +125,13 @@ def _answer(made: Field, rng: np.random.Generator) -> tuple[str, ...]:
         return tuple(made.options[n] for n in chosen)
     if made.kind == "grid":
         return ("".join(str(rng.choice(labels)) for labels in made.bubble_columns),)
-    length = int(rng.integers(1, len(made.boxes) + 1))
+    length = int(rng.integers(1, (made.digits if made.kind == "number" else len(made.boxes)) + 1))
     return (str(rng.integers(10 ** (length - 1) if length > 1 else 0, 10**length)),)
 
 
 def _wrong(made: Field, right: tuple[str, ...], rng: np.random.Generator) -> str:
     """Another answer; for a number often one slip away from the right one."""
-    if made.kind == "digits" and right and rng.random() < 0.5:
+    if made.kind in ("digits", "number") and right and rng.random() < 0.5:
         digits = list(right[0])
         place = int(rng.integers(len(digits)))
         digits[place] = str((int(digits[place]) + int(rng.integers(1, 10))) % 10)

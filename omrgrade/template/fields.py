@@ -66,12 +66,17 @@ def _expand(entry: Mapping) -> list[Field]:
                 Literal["none", "ends", "any"], entry.choice("empty", ("none", "ends", "any"), "none")
             ),
             digits=entry.integer("digits", 1, 4) if "digits" in entry else 4,
+            row=row if entry.flag("rows", default=False) else 0,
+            name_room=entry.number("name_room", 0, 200, 0.0),
+            part=entry.flag("part", default=False),
             square=entry.flag("square", default=False),
             struck_out=cast(
                 Literal["review", "cancels"], entry.choice("struck_out", ("review", "cancels"), "review")
             ),
         )
-        for (field_id, number), (dx, dy) in zip(ids.items(), _offsets(entry, len(ids)), strict=True)
+        for row, ((field_id, number), (dx, dy)) in enumerate(
+            zip(ids.items(), _offsets(entry, len(ids)), strict=True), 1
+        )
     ]
 
 

@@ -68,9 +68,9 @@ def _lone_columns(entry: Mapping) -> Laid:
 
 
 KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
-    "digits": (_digits, ("boxes",)),
-    "number": (_number, ("digits",)),
-    "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out")),
+    "digits": (_digits, ("boxes", "rows", "name_room")),
+    "number": (_number, ("digits", "rows", "name_room")),
+    "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out", "part")),
     "grid": (
         _number_grid,
         ("boxes", "options", "columns", "direction", "empty", "square", "struck_out"),
