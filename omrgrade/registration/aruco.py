@@ -1,7 +1,7 @@
 """Registration by four ArUco markers, one near each corner; three are enough.
 
-Markers are found on a reduced copy, which is five times as fast as at full size; their edges are then
-measured on the scan itself.
+Markers are found on a reduced copy, which is five times as fast as at full size, and of that first in the
+scan's corners, where a flatbed or feeder leaves them; their edges are then measured on the scan itself.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Found = dict[int, Array]  # marker id -> corners (4, 2) in scan px, clockwise fr
 
 ATTEMPTS = ((1200, 0.0), (2000, 0.0), (1200, 1.2), (3600, 0.0))
 """Long side in px and blur in px of the copies searched in turn, until three markers are found."""
+CORNER = 0.2
+"""Share of the scan's long side; a square of that side in each of its corners is searched first."""
 AGREE = 2.5
 """mm: corners further off than this from a common page are not all of it; curled paper stays below."""
 FIX = "scan the whole sheet with its corner squares uncovered"
@@ -34,8 +36,11 @@ def locate(scan: Scan, template: Template) -> Located:
     """Find the template's markers; raises `RegistrationError` when fewer than three are to be seen."""
     wanted = template.fiducials
     squares = dict(zip(wanted.ids, wanted.boxes, strict=True))
-    seen = _search(scan.pixels, wanted.dictionary, squares)
+    seen = _search_corners(scan.pixels, wanted.dictionary)
     matrix, found = _agreeing(seen, squares)
+    if len(found) < len(squares):
+        seen = _search(scan.pixels, wanted.dictionary, squares)
+        matrix, found = _agreeing(seen, squares)
     if matrix is None:
         what, fix = _why(seen, squares, scan.pixels)
         raise RegistrationError(what, where=scan.source, fix=fix)
@@ -55,21 +60,48 @@ def locate(scan: Scan, template: Template) -> Located:
 
 
 @cache
-def _detector(dictionary: str) -> Any:
+def _detector(dictionary: str, share: float = 1.0) -> Any:
+    """A detector for a part of the picture whose long side is this share of the whole's."""
     parameters = cv2.aruco.DetectorParameters()
-    parameters.minMarkerPerimeterRate = 0.02  # a 9 mm marker on a page that fills half the picture
+    # of the long side: a 9 mm marker on a page that fills half the picture
+    parameters.minMarkerPerimeterRate = 0.02 / share
+    parameters.maxMarkerPerimeterRate /= share
     parameters.polygonalApproxAccuracyRate = 0.05  # corners rounded by blur or thick print
     known = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{dictionary.upper()}"))
     return cv2.aruco.ArucoDetector(known, parameters)
 
 
-def _detect(pixels: Grey, dictionary: str) -> Found:
+def _detect(pixels: Grey, dictionary: str, share: float = 1.0) -> Found:
     """Markers in a picture; of two with one id the larger, the other is a scrap or chance texture."""
-    corners, ids, _ = _detector(dictionary).detectMarkers(pixels)
+    corners, ids, _ = _detector(dictionary, share).detectMarkers(pixels)
     numbers = [] if ids is None else ids.ravel().tolist()
     quads = [quad.reshape(4, 2) for quad in corners]
     order = sorted(range(len(numbers)), key=lambda k: cv2.contourArea(quads[k]))
     return {numbers[k]: quads[k].astype(np.float64) for k in order}
+
+
+def _search_corners(pixels: Grey, dictionary: str) -> Found:
+    """Markers in the picture's corners, as the first attempt of `_search` finds them there, sooner.
+
+    None where two corners show the same marker: `_search` is to judge.
+    """
+    k = max(round(max(pixels.shape) / ATTEMPTS[0][0]), 1)
+    side = round(max(pixels.shape) * CORNER) // k * k
+    seen: Found = {}
+    for bottom in (False, True):
+        for right in (False, True):
+            # whole blocks from the top left on, as for the copy of the whole picture
+            top = (pixels.shape[0] - side) // k * k if bottom else 0
+            left = (pixels.shape[1] - side) // k * k if right else 0
+            part = pixels[top : top + side, left : left + side]
+            if min(top, left, min(part.shape) - 16) < 0:
+                return {}
+            copy, scale = _copy(part, k, 0.0)
+            found = _detect(copy, dictionary, CORNER)
+            if found.keys() & seen.keys():
+                return {}
+            seen |= {i: (quad + 0.5) * scale - 0.5 + (left, top) for i, quad in found.items()}
+    return seen
 
 
 def _search(pixels: Grey, dictionary: str, squares: dict[int, Rect]) -> Found:
@@ -155,7 +187,9 @@ def _contrast(pixels: Grey, found: Found) -> float:
     for quad in found.values():
         x, y, width, height = cv2.boundingRect(quad.astype(np.float32))
         part = pixels[max(y, 0) : y + height, max(x, 0) : x + width]
-        levels.append(float(np.percentile(part, 95)) - float(np.percentile(part, 10)))
+        counts = cv2.calcHist([np.ascontiguousarray(part)], [0], None, [256], [0, 256]).ravel().cumsum()
+        light, dark = (int(np.searchsorted(counts, share * part.size)) for share in (0.95, 0.10))
+        levels.append(float(light - dark))
     return max(float(np.median(levels)), 1.0)
 
 

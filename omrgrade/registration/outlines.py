@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Rect, Template
-from omrgrade.registration.geometry import Array, Landmarks, Pose, project
+from omrgrade.registration.geometry import Array, Landmarks, Pose
 
 STEP = 0.08  # mm between samples of a profile: one px at 300 dpi
 LINE = 2  # samples: half the width of a printed line (0.3 mm), over which darkness is averaged
@@ -137,17 +137,33 @@ def edge_landmarks(
 def _profiles(pixels: NDArray[np.uint8], pose: Pose, sides: Array, along: Array, reach: float) -> Array:
     """Mean grey (n, samples) across n sides (n, 11, 2) in mm, from -reach to reach and a flank beyond."""
     count = 2 * (round(reach / STEP) + FLANK + LINE) + 1
-    distance = (np.arange(count) - count // 2) * STEP
+    distance = np.asarray((np.arange(count) - count // 2) * STEP, np.float64)
     middle = pose.shifted(sides.mean(axis=1))  # a bend hardly changes along a side
-    points = (sides + middle[:, None])[:, :, None, :] + distance[:, None] * along[:, None, None, :]
-    where = project(pose.matrix, points.reshape(len(sides) * sides.shape[1], count, 2)).astype(np.float32)
+    where = _project_lines(pose.matrix, sides + middle[:, None], along, distance)
     grey = np.empty(where.shape[:2], np.uint8)
     for first in range(0, len(where), 30_000):  # OpenCV's remap takes at most 32,767 rows
         part = where[first : first + 30_000]
         grey[first : first + 30_000] = cv2.remap(
             pixels, part, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-    return np.asarray(grey.reshape(len(sides), sides.shape[1], count).mean(axis=1))
+    total = grey.reshape(len(sides), sides.shape[1], count).sum(axis=1, dtype=np.uint16)
+    return total / sides.shape[1]
+
+
+def _project_lines(matrix: Array, starts: Array, along: Array, distance: Array) -> NDArray[np.float32]:
+    """What `project` makes of starts (n, m, 2) + distance (k,) * along (n, 2), as (n * m, k, 2).
+
+    Numerators and denominator grow evenly along a line: next to nothing is left to do for each point.
+    """
+    begin = starts @ matrix[:, :2].T + matrix[:, 2]
+    step = (along @ matrix[:, :2].T)[:, None, :, None] * distance
+    scale = 1 / (begin[:, :, 2, None] + step[:, :, 2])
+    where = np.empty((*starts.shape[:2], len(distance), 2), np.float32)
+    for axis in (0, 1):
+        np.multiply(
+            begin[:, :, axis, None] + step[:, :, axis], scale, out=where[..., axis], casting="same_kind"
+        )
+    return where.reshape(-1, len(distance), 2)
 
 
 def _line_response(profiles: Array) -> Array:
