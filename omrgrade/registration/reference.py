@@ -2,7 +2,7 @@
 
 Forms repeat themselves: a letter or bubble is like a hundred others, so that the usual test (is the best
 match much better than the second?) throws nearly all away. Here each match, the second best too, stands for a
-turn, scale and place of the whole page, as SIFT features have all three; the page is where most matches agree.
+turn, scale and place of the whole page, as SIFT features have all three. The page is where most agree.
 """
 
 from __future__ import annotations
