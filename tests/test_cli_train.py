@@ -1,16 +1,23 @@
 """`omrgrade train` and `omrgrade evaluate`: gates, files, JSON contract, bad input."""
 
 import json
+import re
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from omrgrade.classify import load_classifier
 from omrgrade.cli import cli
 from omrgrade.errors import DatasetError, MissingExtraError, ModelError
 from omrgrade.resources import bundled
+from omrgrade.training.data import load_mnist
+from omrgrade.training.extra import check_better
+from omrgrade.training.paper import write_box
+from omrgrade.training.styles import styles
 
 MODEL_FILES = ["digits.json", "digits.keras", "digits.onnx"]
 
@@ -50,7 +57,7 @@ def test_train_installs_model_card_and_figures_and_prints_the_report(trained):
     folder, result = trained
     assert result.exit_code == 0, result.output
     assert "precision" in result.output and "true\\pred" in result.output
-    figures = ["confusion_matrix.png", "learning_curves.png"]
+    figures = ["confusion_matrix.png", "learning_curves.png", "reliability.png", "risk_coverage.png"]
     assert sorted(p.name for p in folder.iterdir()) == sorted([*MODEL_FILES, *figures])
     card = json.loads((folder / "digits.json").read_text())
     assert card["training"]["network"] == "seed"
@@ -193,3 +200,67 @@ def test_bad_boxes_are_named(boxes, fault):
 
 def test_data_and_boxes_together_are_a_usage_error(boxes):
     assert run("evaluate", "--boxes", boxes[0], "--data", boxes[0]).exit_code == 2
+
+
+# ---------------------------------------------------------------- own paper, and parts of a recipe
+
+
+@pytest.fixture(scope="module")
+def foreign_hand(tmp_path_factory):
+    """Labelled boxes of a hand that MNIST does not know: it leans far back, noses its 1 and bars its 7."""
+    rng = np.random.default_rng(11)
+    digits = load_mnist().train
+    made = styles(digits, 240, rng)
+    back = np.array([[1, -0.55, 7.5], [0, 1, 0]])
+    boxes = [write_box(cv2.warpAffine(image, back, (28, 28)), rng).pixels for image in made.images]
+    x = np.stack([cv2.resize(box, (80, 80)) for box in boxes])
+    path = tmp_path_factory.mktemp("own") / "own.npz"
+    np.savez(path, x=x, y=made.labels, group=np.full(len(x), "5b"))
+    return path
+
+
+def test_extra_boxes_teach_a_hand_that_mnist_does_not_know(foreign_hand, small_mnist, tmp_path):
+    result = run("train", "--extra", foreign_hand, "--data", small_mnist, "--epochs", 6, "-o", tmp_path)
+    assert result.exit_code == 0, result.output
+    before, after = map(float, re.search(r"own boxes, right +([\d.]+) +([\d.]+)", result.output).groups())
+    assert after > before + 3
+    card = load_classifier(tmp_path / "digits.onnx").card
+    assert card.training["own_boxes"] > 100 and card.training["started_from"]
+    assert card.thresholds == load_classifier().card.thresholds
+
+
+def test_a_network_that_forgets_mnist_is_refused(foreign_hand, small_mnist, tmp_path):
+    with np.load(foreign_hand) as own:
+        wrong = tmp_path / "wrong.npz"  # every label is one too high
+        np.savez(wrong, x=own["x"], y=(own["y"] + 1) % 10, group=own["group"])
+    options = ("--data", small_mnist, "--epochs", 1, "--learning-rate", 1e-7, "-o", tmp_path / "out")
+    result = run("train", "--extra", wrong, *options, "--min-accuracy", 0.9999)
+    assert isinstance(result.exception, ModelError) and "below the bar" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_extra_boxes_are_refused_by_number(small_mnist, tmp_path):
+    few = tmp_path / "few.npz"
+    np.savez(few, x=np.full((9, 40, 40), 255, np.uint8), y=np.zeros(9, int), group=np.full(9, "5b"))
+    result = run("train", "--extra", few, "--data", small_mnist, "-o", tmp_path / "out")
+    assert isinstance(result.exception, DatasetError) and "at least 50" in str(result.exception)
+
+
+def test_no_better_on_the_held_out_boxes_is_no_model():
+    old = {"accuracy": 0.95, "substitution_rate": 0.01}
+    check_better(old, {"accuracy": 0.95, "substitution_rate": 0.01})
+    for worse in (
+        {"accuracy": 0.94, "substitution_rate": 0.0},
+        {"accuracy": 0.99, "substitution_rate": 0.02},
+    ):
+        with pytest.raises(ModelError, match="no better than before"):
+            check_better(old, worse)
+
+
+def test_a_source_can_be_left_out_by_its_name(small_mnist, tmp_path):
+    options = ("--data", small_mnist, "--epochs", 1, "--min-accuracy", 0, "--limit", 200, "-o", tmp_path)
+    assert run("train", "--without", "styles", "--without", "on_paper", *options).exit_code == 0
+    sources = load_classifier(tmp_path / "digits.onnx").card.training["sources"]
+    assert "styles" not in sources and "on_paper" not in sources and "plain" in sources
+    result = run("train", "--without", "stiles", *options)
+    assert isinstance(result.exception, ModelError) and "stiles" in str(result.exception)

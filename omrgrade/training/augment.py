@@ -19,23 +19,39 @@ Rng = np.random.Generator
 
 CANVAS = 84  # px: three per MNIST pixel, so that a pen can be a third of a pixel thicker
 _GRID = np.stack(np.meshgrid(*[np.arange(CANVAS, dtype=np.float32)] * 2), axis=-1) - (CANVAS - 1) / 2
-_DISKS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1)) for r in range(6)]
+_DISKS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1)) for r in range(10)]
 
 
-def augmented(digits: Labelled, count: int, rng: Rng) -> Labelled:
+def augmented(digits: Labelled, count: int, rng: Rng, *, strength: float = 1.0) -> Labelled:
     """A source: digits redrawn, seen through paper, and normalised again."""
     chosen = rng.integers(len(digits), size=count)
     images = np.empty((count, 28, 28), np.uint8)
     for place, index in enumerate(chosen):
-        image = renormalised(on_paper(redrawn(digits.images[index], rng), rng), rng)
+        image = renormalised(on_paper(redrawn(digits.images[index], rng, strength=strength), rng), rng)
         images[place] = image if image.any() else digits.images[index]
     return Labelled(images=images, labels=digits.labels[chosen])
 
 
-def redrawn(ink: Grey, rng: Rng) -> Grey:
+def nudged(digits: Labelled, count: int, rng: Rng) -> Labelled:
+    """A source: digits as they are but for a touch of turn, slant, size and place."""
+    chosen = rng.integers(len(digits), size=count)
+    images = np.empty((count, 28, 28), np.uint8)
+    for place, index in enumerate(chosen):
+        turn, slant = np.deg2rad(rng.normal(0, 3)), rng.normal(0, 0.05)
+        wide, tall = np.exp(rng.normal(0, 0.04, 2))
+        cos, sin = np.cos(turn), np.sin(turn)
+        linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[wide, slant], [0, tall]])
+        shift = 13.5 - linear @ (13.5, 13.5) + rng.uniform(-0.7, 0.7, 2)
+        images[place] = cv2.warpAffine(digits.images[index], np.column_stack([linear, shift]), (28, 28))
+    return Labelled(images=images, labels=digits.labels[chosen])
+
+
+def redrawn(ink: Grey, rng: Rng, *, strength: float = 1.0) -> Grey:
     """Another hand and pen: (n, n) uint8 ink on 0 -> (84, 84) uint8, deformed, other stroke width."""
-    canvas = deformed(ink, rng)
-    return with_pen(canvas, rng) if rng.random() < 0.8 else canvas
+    canvas = deformed(ink, rng, strength=strength)
+    if rng.random() < 0.8:
+        canvas = with_pen(canvas, rng)
+    return with_marker(canvas, rng) if rng.random() < 0.1 else canvas
 
 
 def deformed(ink: Grey, rng: Rng, *, strength: float = 1.0) -> Grey:
@@ -74,6 +90,32 @@ def with_pen(canvas: Grey, rng: Rng) -> Grey:
         radius = max(1, radius)  # the bare middle of a stroke is not a pen's trace
     drawn = cv2.dilate(core, _DISKS[radius]) if radius else core
     return cv2.GaussianBlur(drawn, (0, 0), rng.uniform(0.6, 1.4))
+
+
+def with_marker(canvas: Grey, rng: Rng) -> Grey:
+    """The same strokes by as thick a felt pen as leaves the digit legible: (84, 84) uint8 -> (84, 84) uint8.
+
+    Small digits on coarse scans look the same: a pen of 0.7 mm is a fifth of a digit 3.5 mm high.
+    """
+    loops = _loops(canvas)
+    for radius in range(int(rng.integers(2, 10)), 1, -1):
+        drawn = cv2.dilate(canvas, _DISKS[radius])
+        if _loops(drawn) == loops and not _clogged(drawn):
+            return drawn
+    return canvas
+
+
+def _loops(canvas: Grey) -> int:
+    """Areas of paper large enough to stay visible at 28x28, the surroundings included."""
+    paper = (canvas < 128).astype(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(paper, connectivity=4)
+    return int((stats[1:, cv2.CC_STAT_AREA] > 36).sum())
+
+
+def _clogged(canvas: Grey) -> bool:
+    """Whether so much of the bounding box is ink that bays have closed; an upright 1 may fill its own."""
+    _, _, width, height = cv2.boundingRect(canvas)
+    return bool(np.count_nonzero(canvas > 127) > 0.62 * width * height and width > 0.5 * height)
 
 
 def on_paper(canvas: Grey, rng: Rng) -> Grey:

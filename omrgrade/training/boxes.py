@@ -29,6 +29,10 @@ class LabelledBoxes:
     groups: NDArray[np.str_]  # (N,) the paper each crop is from
     numbers: bool = False  # each crop is one wide box for a whole number
 
+    def take(self, index: NDArray[np.int64]) -> LabelledBoxes:
+        """The chosen boxes, in the order of `index`."""
+        return LabelledBoxes(images=self.images[index], truth=self.truth[index], groups=self.groups[index])
+
 
 def load_boxes(path: str | Path, *, numbers: bool = False) -> LabelledBoxes:
     """Read `x` uint8 (N, h, w), `y` int (N,) and `group` str (N,) from an npz, or say what is wrong."""

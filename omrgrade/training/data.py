@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,12 @@ from numpy.typing import NDArray
 from omrgrade.errors import DatasetError
 from omrgrade.resources import bundled
 
+MAX_BYTES = 2_000_000_000  # of unfolded arrays: more than a million box crops
+_DAMAGE = (
+    ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, MemoryError, OverflowError, TypeError,
+    SyntaxError, RuntimeError, KeyError,
+)  # fmt: skip
+"""What NumPy and zipfile raise for archives that are damaged, encrypted, or lie about their sizes."""
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 SPLIT_SEED = 0
 """Fixed whatever the training seed is: a digit that calibrates one model never trained another."""
@@ -70,16 +78,28 @@ def read_npz(path: str | Path, keys: tuple[str, ...]) -> dict[str, NDArray[np.ge
                     fix=f"give arrays named {', '.join(keys)}",
                     received=archive.files,
                 )
-            return {key: archive[key] for key in keys}
+            entries = archive.zip.infolist() if archive.zip else []
+            unfolded = sum(entry.file_size for entry in entries)
+            if unfolded > MAX_BYTES:
+                raise DatasetError(
+                    f"the archive unfolds to more than {MAX_BYTES // 1_000_000} MB",
+                    where=where,
+                    fix="split it",
+                    received=unfolded,
+                )
+            arrays = {key: archive[key] for key in keys}
+            if raw := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+                raise DatasetError("these are no arrays", where=where, received=raw)
+            return arrays
     except OSError as error:
         raise DatasetError(
             "cannot read the data set", where=where, received=error.strerror or str(error)
         ) from error
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGE as error:
         raise DatasetError(
             "not a readable .npz archive of plain arrays (pickled objects are refused)",
             where=where,
-            received=str(error),
+            received=str(error)[:200],
         ) from error
 
 
@@ -90,6 +110,13 @@ def split(part: Labelled, fraction: float) -> tuple[Labelled, Labelled]:
     if not 0 < held < len(part):
         raise DatasetError("the validation split leaves one part empty", received=fraction)
     return part.take(order[:-held]), part.take(order[-held:])
+
+
+def joined(one: Labelled, two: Labelled) -> Labelled:
+    """Both, one after the other."""
+    return Labelled(
+        images=np.concatenate([one.images, two.images]), labels=np.concatenate([one.labels, two.labels])
+    )
 
 
 def to_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, cos, pi
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from omrgrade.errors import MissingExtraError
-from omrgrade.training.data import Labelled, one_hot, split, to_input
-from omrgrade.training.network import build
-from omrgrade.training.recipes import RECIPES, VALIDATION
-from omrgrade.training.sources import epochs, pool
+from omrgrade.training.data import Labelled, joined, one_hot, split, to_input
+from omrgrade.training.network import build, load_network
+from omrgrade.training.recipes import RECIPES, VALIDATION, kept
+from omrgrade.training.sources import Recipe, epochs, pool
 
 if TYPE_CHECKING:
     import keras
@@ -39,6 +40,7 @@ class Settings:
     learning_rate: float = 0.001
     validation_split: float = 0.1
     patience: int = 6  # epochs without a better val_loss before stopping
+    without: tuple[str, ...] = ()  # names of sources that are left out, to see what they bring
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -51,23 +53,35 @@ class Trained:
     seconds: float
 
 
-def train(digits: Labelled, settings: Settings) -> Trained:
-    """Train `settings.network` on the training digits; a part of them is held out for validation."""
+def train(
+    digits: Labelled,
+    settings: Settings,
+    *,
+    start: Path | None = None,
+    added: Recipe = (),
+    watched: Labelled | None = None,
+) -> Trained:
+    """Train `settings.network` on the training digits; a part of them is held out for validation.
+
+    start: a network saved by Keras to go on from, instead of a fresh one. added: sources beside the
+    recipe's own. watched: images to validate on beside the held-out digits.
+    """
     keras = _keras(settings.seed)
     started = time.monotonic()
     learn, held = split(digits, settings.validation_split)
     validation = pool(VALIDATION[settings.network], held, VALIDATION_SEED)
-    model = build(settings.network)
+    if watched is not None:
+        validation = joined(validation, watched)
+    model = load_network(start) if start else build(settings.network)
+    recipe = (*kept(RECIPES[settings.network], settings.without), *added)
     classes = model.output_shape[-1]
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
-    pools = epochs(RECIPES[settings.network], learn, settings.seed)
-    batches = _batches(
-        pools, settings, sum(s.weight for s in RECIPES[settings.network]) * len(learn), classes
-    )
+    pools = epochs(recipe, learn, settings.seed)
+    batches = _batches(pools, settings, classes)
     history = model.fit(
         batches,
         epochs=settings.epochs,
@@ -113,7 +127,7 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def _batches(pools: Iterator[Labelled], settings: Settings, size: float, classes: int) -> Any:
+def _batches(pools: Iterator[Labelled], settings: Settings, classes: int) -> Any:
     """A Keras data set whose images are new in every epoch."""
     from keras.utils import PyDataset
 

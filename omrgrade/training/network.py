@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from omrgrade.errors import ModelError
 
 if TYPE_CHECKING:
     import keras
@@ -46,6 +49,7 @@ def paper_network() -> keras.Model:
     x = _convolution(x, 96, 3)
     x = _convolution(x, 96, 3)
     x = layers.MaxPooling2D(2)(x)
+    x = _convolution(x, 96, 3)
     x = layers.Flatten()(x)
     x = layers.Dropout(0.4)(x)
     return Model(image, layers.Dense(11, activation="softmax")(x), name="paper")
@@ -54,6 +58,24 @@ def paper_network() -> keras.Model:
 def build(name: str) -> keras.Model:
     """One of NETWORKS, untrained."""
     return {"paper": paper_network, "seed": seed_network}[name]()
+
+
+def load_network(path: Path) -> keras.Model:
+    """A network that `train` saved, or a `ModelError`."""
+    from keras import saving
+
+    try:
+        model = saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its layers and archives do
+        raise ModelError(
+            "cannot load the network to go on from", where=str(path),
+            fix="give a digits.keras that omrgrade train wrote, with --from", received=str(error),
+        ) from error  # fmt: skip
+    if model.name not in NETWORKS:
+        raise ModelError(
+            f"not one of the networks {', '.join(NETWORKS)}", where=str(path), received=model.name
+        )
+    return model
 
 
 def logits_network(model: keras.Model) -> keras.Model:

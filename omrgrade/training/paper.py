@@ -30,12 +30,12 @@ WRECKAGE = 0.25  # share of it that is taught: what is left of a 4 may be as goo
 UNLIKE = 0.5  # below this it is wreckage that must be refused; between the two it teaches nothing
 
 
-def on_paper(digits: Labelled, count: int, rng: Random) -> Labelled:
+def on_paper(digits: Labelled, count: int, rng: Random, *, strength: float = 1.0) -> Labelled:
     """`count` digits as the box reader sees them; now and then a view it must refuse, labelled NOT_DIGIT."""
     views: list[tuple[Grey, int]] = []
     while len(views) < count:
         picks = rng.integers(len(digits), size=min(LOT, count - len(views)))
-        boxes = [write_box(digits.images[pick], rng) for pick in picks]
+        boxes = [write_box(digits.images[pick], rng, strength=strength) for pick in picks]
         inks = normalize_all([box.crop for box in boxes])
         for pick, box, ink in zip(picks, boxes, inks, strict=True):
             views.extend(_views(box, ink, int(digits.labels[pick]), rng))
@@ -89,16 +89,16 @@ class Box:
         return Crop(pixels=self.pixels, margin=self.margin)
 
 
-def write_box(digit: Grey, rng: Random) -> Box:
+def write_box(digit: Grey, rng: Random, *, strength: float = 1.0) -> Box:
     """Write one ink image, (28, 28) uint8 with ink high, into a box and scan it."""
     side = int(rng.integers(48, 90))
     shape = side, round(side * rng.uniform(0.8, 1.15))
     bare = rng.random() < 0.25  # crops of digits without any outline, cut close
-    ink = stroke(digit, rng, shape, close=bare)
+    ink = stroke(digit, rng, shape, close=bare, strength=strength)
     paper = _paper(shape, rng)
-    strength = _pressure(ink, rng) * _darkness(rng)
+    cover = _pressure(ink, rng) * _darkness(rng)
     sides, inset, outline = (0, 0.0, np.float32(0)) if bare else _outline(shape, rng)
-    page = np.minimum(paper * (1 - ink * strength), paper * (1 - outline))
+    page = np.minimum(paper * (1 - ink * cover), paper * (1 - outline))
     pixels = _scan(page, rng)
     # half of the boxes that stand alone are read knowing where, a little wrongly, their outline is
     known = inset > 0.05 * shape[0] and rng.random() < 0.5
@@ -107,14 +107,14 @@ def write_box(digit: Grey, rng: Random) -> Box:
     return Box(pixels=pixels, truth=truth, sides=sides, margin=max(margin, 0))
 
 
-def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> Real:
+def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool, strength: float = 1.0) -> Real:
     """A digit as a pen draws it: (h, w) float32, 0 paper .. 1 ink, slanted, bent, of another pen's width."""
     height, width = shape
     x, y, w, h = cv2.boundingRect(digit)
     size = rng.uniform(0.88, 1.0) if close else np.clip(rng.normal(0.68, 0.13), 0.35, 0.95)
     zoom = size * min(height / h, width / w)
-    turn, slant = rng.normal(0, 0.05), rng.normal(0, 0.08)
-    aspect = np.exp(rng.normal(0, 0.07))
+    turn, slant = rng.normal(0, 0.05 * strength), rng.normal(0, 0.08 * strength)
+    aspect = np.exp(rng.normal(0, 0.07 * strength))
     spread = np.array([[1, slant], [0, 1]]) @ np.diag([zoom * aspect, zoom / aspect])
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ spread
     reach = abs(linear) @ [w / 2, h / 2]
@@ -126,7 +126,7 @@ def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> 
     matrix = np.column_stack([linear, shift]).astype(np.float32)
     smooth = cv2.GaussianBlur(digit, (0, 0), 0.7)
     drawn = cv2.warpAffine(smooth, matrix, (width, height), flags=cv2.INTER_CUBIC).astype(np.float32) / 255
-    drawn = _bend(drawn, rng)
+    drawn = _bend(drawn, rng, strength)
     # a level set of the smooth image is a stroke with a clean edge; its level sets the pen's width
     level = np.clip(rng.normal(0.42, 0.11), 0.15, 0.7)
     edge = 0.10 + 0.25 * rng.random()
@@ -140,10 +140,10 @@ def stroke(digit: Grey, rng: Random, shape: tuple[int, int], *, close: bool) -> 
     return ink
 
 
-def _bend(image: Real, rng: Random) -> Real:
+def _bend(image: Real, rng: Random, strength: float) -> Real:
     """Elastic distortion (Simard et al. 2003) by a coarse random field."""
     height, width = image.shape
-    field = rng.normal(0, 0.02 * min(height, width) * rng.random(), (2, 4, 4)).astype(np.float32)
+    field = rng.normal(0, 0.02 * strength * min(height, width) * rng.random(), (2, 4, 4)).astype(np.float32)
     grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
     dx, dy = (cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC) for part in field)
     return cv2.remap(image, grid_x + dx, grid_y + dy, cv2.INTER_LINEAR).astype(np.float32)

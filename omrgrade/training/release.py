@@ -8,18 +8,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from omrgrade import __version__
 from omrgrade.classify import DIGITS, NOT_DIGIT, OnnxClassifier
-from omrgrade.metrics import fit_temperature
 from omrgrade.normalize import VERSION as NORMALIZER
 from omrgrade.records import ModelCard
-from omrgrade.training.calibration import calibration, simulated_boxes
+from omrgrade.training.boxes import confidences
+from omrgrade.training.calibration import (
+    TEMPERATURE,
+    calibration_of,
+    read_open_handed,
+    simulated_boxes,
+    temperature_on,
+)
 from omrgrade.training.data import MnistData, split
 from omrgrade.training.evaluate import DigitScore, score_digits
 from omrgrade.training.export import check_export, sha256, to_onnx
+from omrgrade.training.extra import OwnPaper, share_of
 from omrgrade.training.fit import Settings, Trained, train
-from omrgrade.training.plots import draw_confusion_matrix, draw_learning_curves
-from omrgrade.training.recipes import RECIPES
+from omrgrade.training.plots import (
+    draw_confusion_matrix,
+    draw_learning_curves,
+    draw_reliability,
+    draw_risk_coverage,
+)
+from omrgrade.training.recipes import RECIPES, kept
 
 if TYPE_CHECKING:
     import keras
@@ -36,14 +51,28 @@ class Release:
     card: ModelCard
     score: DigitScore  # on the MNIST test set
     history: dict[str, list[float]]
+    confidence: NDArray[np.float64]  # (N,) of the calibration boxes in which a digit was seen
+    right: NDArray[np.bool_]  # (N,)
 
 
-def make_release(data: MnistData, settings: Settings, *, limit: int | None = None) -> Release:
+def make_release(
+    data: MnistData,
+    settings: Settings,
+    *,
+    limit: int | None = None,
+    start: Path | None = None,
+    own: OwnPaper | None = None,
+) -> Release:
     """Train and export; the test set is used once, at the end, and chooses nothing.
 
-    limit: train on the first so many digits only.
+    limit: train on the first so many digits only. start: a saved network to go on from. own: labelled
+    boxes to train on as well.
     """
-    trained = train(data.train.take(slice(limit)), settings)
+    digits = data.train.take(slice(limit))
+    if own:
+        trained = train(digits, settings, start=start, added=(share_of(own),), watched=own.watched)
+    else:
+        trained = train(digits, settings, start=start)
     onnx = to_onnx(trained.model)
     draft = ModelCard(
         classes=(*DIGITS, NOT_DIGIT)[: trained.model.output_shape[-1]],
@@ -53,29 +82,46 @@ def make_release(data: MnistData, settings: Settings, *, limit: int | None = Non
         sha256=sha256(onnx),
     )
     difference = check_export(trained.model, onnx, draft, data.test.images[:CHECKED_DIGITS])
-    validation = trained.validation
-    temperature = fit_temperature(OnnxClassifier(onnx, draft).logits(validation.images), validation.labels)
+    held = split(digits, settings.validation_split)[1]
+    fitted = simulated_boxes(held, max(10, len(held) // 2), seed=TEMPERATURE)
+    temperature = temperature_on(*fitted, OnnxClassifier(onnx, draft))
     calibrated = dataclasses.replace(draft, temperature=round(temperature, 4))
     classifier = OnnxClassifier(onnx, calibrated)
     score = score_digits(classifier, data.test)
-    held = split(data.train.take(slice(limit)), settings.validation_split)[1]
-    boxes, truth = simulated_boxes(held)
+    boxes, truth = simulated_boxes(held, max(10, 3 * len(held) // 2))
+    readings = read_open_handed(boxes, classifier)
     card = dataclasses.replace(
         calibrated,
         accuracy=score.accuracy,
-        calibration=calibration(boxes, truth, classifier, "held-out MNIST digits in simulated boxes"),
-        training={**_provenance(data, settings, trained, limit), "export_difference": difference},
+        calibration=calibration_of(readings, truth, "boxes of simulated scans, held-out MNIST digits"),
+        training={
+            **_provenance(data, settings, trained, len(digits)),
+            **({"started_from": sha256(start.read_bytes())} if start else {}),
+            **({"own_boxes": len(own.learn)} if own else {}),
+            "export_difference": difference,
+        },
     )
-    return Release(model=trained.model, onnx=onnx, card=card, score=score, history=trained.history)
+    confidence, right = confidences(truth, readings)
+    return Release(
+        model=trained.model,
+        onnx=onnx,
+        card=card,
+        score=score,
+        history=trained.history,
+        confidence=confidence,
+        right=right,
+    )
 
 
 def draw_release(folder: Path, release: Release) -> None:
-    """Learning curves and confusion matrix beside the model."""
+    """Learning curves, confusion matrix, reliability and risk against coverage, beside the model."""
     draw_learning_curves(release.history, folder / "learning_curves.png")
     draw_confusion_matrix(release.score.matrix, DIGITS, folder / "confusion_matrix.png")
+    draw_reliability(release.confidence, release.right, folder / "reliability.png")
+    draw_risk_coverage(release.confidence, release.right, folder / "risk_coverage.png")
 
 
-def _provenance(data: MnistData, settings: Settings, trained: Trained, limit: int | None) -> dict[str, Any]:
+def _provenance(data: MnistData, settings: Settings, trained: Trained, images: int) -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
@@ -83,8 +129,8 @@ def _provenance(data: MnistData, settings: Settings, trained: Trained, limit: in
         **dataclasses.asdict(settings),
         "data": "MNIST (LeCun, Cortes, Burges)",
         "data_sha256": data.sha256,
-        "images": min(len(data.train), limit or len(data.train)),
-        "sources": {share.name: share.weight for share in RECIPES[settings.network]},
+        "images": images,
+        "sources": {share.name: share.weight for share in kept(RECIPES[settings.network], settings.without)},
         "epochs_run": len(trained.history["loss"]),
         "best_epoch": 1 + trained.history["val_loss"].index(min(trained.history["val_loss"])),
         "seconds": round(trained.seconds),

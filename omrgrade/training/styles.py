@@ -7,10 +7,11 @@ MNIST was written in the United States, and has few of these. They are drawn wit
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from omrgrade.training.augment import on_paper, renormalised
+from omrgrade.training.augment import on_paper, renormalised, with_marker
 from omrgrade.training.data import Labelled
-from omrgrade.training.glyphs import parse
+from omrgrade.training.glyphs import Glyph, parse
 from omrgrade.training.not_digits import glyph
 
 SHAPES = """
@@ -40,6 +41,11 @@ SHAPES = """
 8 ~80,12 45,2 22,25 50,48 82,75 50,100 18,75 50,48 78,22 80,12
 9 ~82,30 55,5 20,20 22,48 55,55 82,30|82,22 82,100
 9 ~80,28 50,2 18,28 45,55 78,35 80,25 78,65 55,100
+9 ~55,28 70,15 45,2 20,20 35,42 65,35 75,15 70,60 50,95 15,92
+9 ~70,30 50,12 30,25 45,42 75,28 55,3 20,10|72,25 68,70 45,98 12,92
+4 ~40,0 12,52 88,48|62,25 58,100
+4 ~55,0 15,48 85,45 55,70 45,100
+1 8,38 58,8 52,100
 9 ~82,28 52,3 20,25 45,52 80,30|~82,20 80,70 45,98 15,85
 3 ~10,10 50,0 72,22 38,45 82,62 62,96 28,95 30,76 62,80
 3 ~18,14 55,2 74,20 40,44 78,70 45,98 15,86 35,72 60,82
@@ -67,6 +73,12 @@ _DIGITS = [(int(line[0]), parse(line[2:])) for line in SHAPES.strip().splitlines
 def styles(digits: Labelled, count: int, rng: np.random.Generator) -> Labelled:
     """A source: `count` of these digits, each shaken, deformed, and seen through paper."""
     picks = rng.integers(len(_DIGITS), size=count)
-    images = [renormalised(on_paper(glyph(_DIGITS[n][1], rng), rng), rng) for n in picks]
+    images = [renormalised(on_paper(_drawn(_DIGITS[n][1], rng), rng), rng) for n in picks]
     labels = np.array([_DIGITS[n][0] for n in picks], digits.labels.dtype)
     return Labelled(images=np.stack(images) if images else np.empty((0, 28, 28), np.uint8), labels=labels)
+
+
+def _drawn(shape: Glyph, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """One of them, now and then by a felt pen: (84, 84) uint8."""
+    canvas = glyph(shape, rng)
+    return with_marker(canvas, rng) if rng.random() < 0.3 else canvas
