@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
+from omrgrade.grading.classlist import absent_from_list, is_class_list
+from omrgrade.grading.legal import check_legal
 from omrgrade.records import AnswerKey, Batch, PageReading, Roster, Template
 
 
@@ -17,10 +19,17 @@ def mark_batch(
     """Mark pages, in their order. Grading does so after reading, everything else from what was kept."""
     checked = tuple(check_page(page, template, roster) for page in pages)
     marks = mark_sheets(checked, template, key, roster)
-    return Batch(pages=checked, marks=marks, absent=absent_pupils(marks, roster))
+    if roster is not None and is_class_list(template):
+        absent = absent_from_list(checked, template, roster)
+    else:
+        absent = absent_pupils(marks, roster)
+    return Batch(pages=checked, marks=marks, absent=absent)
 
 
 def check_page(page: PageReading, template: Template, roster: Roster | None) -> PageReading:
-    """A page with contradictions under review, and the roster's likeliest pupil beside a doubtful number."""
-    page = cross_check(page, template)
+    """A page with contradictions and impossible values under review, and what they may mean beside them.
+
+    Beside a doubtful student number that is the roster's likeliest pupil.
+    """
+    page = check_legal(cross_check(page, template), template)
     return page if roster is None else suggest_pupils(page, template, roster)

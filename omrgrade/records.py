@@ -65,6 +65,16 @@ class Rect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Legal:
+    """What a field's number can be; whatever else is read is looked at by a person."""
+
+    low: float | None = None
+    high: float | None = None
+    lengths: tuple[int, ...] = ()  # how many digits are written, leading zeros included; empty: any
+    check: str = ""  # a key of grading.legal.CHECKS: the last digit follows from the others
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Field:
     """A named answer area: a number, or one question's bubbles."""
 
@@ -81,6 +91,7 @@ class Field:
     digits: int = 4  # "number": the most digits it may have
     row: int = 0  # of a class list: the value belongs to the roster's pupil of this place, from 1; 0: not so
     name_room: float = 0.0  # mm of room for a row's name, left of the box
+    legal: Legal | None = None  # what its value can be, where the template says so
     part: bool = False  # "choice": which part of a class list the page is, the first option the first
     formats: tuple[str, ...] = ()  # "barcode": keys of barcodes.FORMATS that are looked for
     square: bool = False  # bubbles: printed as rectangles, not as ellipses

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from omrgrade.errors import OutputError
-from omrgrade.outputs import absent, corrections, items, marks, overlays, readings, report, review, run
+from omrgrade.outputs import (
+    absent,
+    corrections,
+    items,
+    marklist,
+    marks,
+    overlays,
+    readings,
+    report,
+    review,
+    run,
+)
 from omrgrade.outputs.results import Results, own_preview
 from omrgrade.outputs.staging import check_directory, staged
 from omrgrade.outputs.stored import load_results
@@ -22,6 +33,7 @@ WRITERS: dict[str, Writer] = {
     "readings": readings.render,
     "review": review.render,
     "absent": absent.render,
+    "marklist": marklist.render,
     "items": items.render,
     "report": report.render,
     "corrections": corrections.render,

@@ -19,7 +19,8 @@
     fields:
       - id: student_id
         kind: digits              # a number, one digit a box
-        role: identifier          # or item: earns points
+        role: identifier          # or item: earns points; or info: is only read
+        legal: {digits: 6, check: mod11}  # what it can be, also range: [0, 100]; else a person looks at it
         label: Student number
         boxes: 6
         at: [60, 64]              # top-left corner of the first box

@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from omrgrade.records import Field, Rect, Role
 from omrgrade.template.layout import KINDS
+from omrgrade.template.legal import read_legal
 from omrgrade.template.source import Mapping
 
 _MAX_REPEATS = 500
@@ -69,6 +70,7 @@ def _expand(entry: Mapping) -> list[Field]:
             row=row if entry.flag("rows", default=False) else 0,
             name_room=entry.number("name_room", 0, 200, 0.0),
             part=entry.flag("part", default=False),
+            legal=read_legal(entry.mapping("legal")) if "legal" in entry else None,
             square=entry.flag("square", default=False),
             struck_out=cast(
                 Literal["review", "cancels"], entry.choice("struck_out", ("review", "cancels"), "review")

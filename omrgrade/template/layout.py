@@ -68,12 +68,12 @@ def _lone_columns(entry: Mapping) -> Laid:
 
 
 KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
-    "digits": (_digits, ("boxes", "rows", "name_room")),
-    "number": (_number, ("digits", "rows", "name_room")),
+    "digits": (_digits, ("boxes", "rows", "name_room", "legal")),
+    "number": (_number, ("digits", "rows", "name_room", "legal")),
     "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out", "part")),
     "grid": (
         _number_grid,
-        ("boxes", "options", "columns", "direction", "empty", "square", "struck_out"),
+        ("boxes", "options", "columns", "direction", "empty", "square", "struck_out", "legal"),
     ),
 }
 """kind -> how its boxes are laid out, and the keys it has besides the common ones."""
