@@ -170,11 +170,12 @@ class Desk:
 
     # ------------------------------------------------------------ what there is to settle
 
-    def doubts(self) -> list[Doubt]:
-        """Fields under review on pages that count, least sure first."""
+    def doubts(self, pages: Iterable[int] | None = None) -> list[Doubt]:
+        """Fields under review on pages that count, all or these, least sure first."""
         with self._lock, self.open() as store:
             self._refresh(store)
-            found = [d for n in range(len(self._views)) for d in self._doubts_on(n)]
+            wanted = range(len(self._views)) if pages is None else sorted(pages)
+            found = [d for n in wanted for d in self._doubts_on(n)]
         return sorted(found, key=lambda doubt: (doubt.reading.confidence, doubt.page))
 
     def _doubts_on(self, n: int) -> list[Doubt]:
@@ -229,11 +230,15 @@ class Desk:
 
     def progress(self) -> Progress:
         """Decisions that stand about fields and pages, and doubts and troubled pages that are left."""
-        doubts, troubles = self.doubts(), self.troubles()
-        left = {(d.page, d.field.id) for d in doubts} | {(t.page, "") for t in troubles}
         with self._lock:
+            left = {
+                (n, name)
+                for n, (view, marks) in enumerate(zip(self._views, self._marks, strict=True))
+                for name in ([f.id for f, _ in view.doubts] if marks.status not in NOT_COUNTED else [])
+                + ([""] if marks.status in WORST_FIRST else [])
+            }
             decided = {(self.place(e.source, e.page), e.field) for e in standing(self._entries)}
-        return Progress(settled=len(decided - left), left=len(doubts) + len(troubles))
+        return Progress(settled=len(decided - left), left=len(left))
 
     def recent(self) -> list[Correction]:
         """The last decisions that stand, latest first."""

@@ -161,7 +161,7 @@ def create_app(desk: Desk, *, token: str, write: Callable[[], list[str]]) -> Fla
         return jsonify(
             pages=sorted(pages),
             fields=[wire.field(desk, n, *desk.field(n, name)) for n, name in dict.fromkeys(fields) if name],
-            doubts=[wire.doubt(desk, doubt) for doubt in desk.doubts() if doubt.page in pages],
+            doubts=[wire.doubt(desk, doubt) for doubt in desk.doubts(pages)],
             **common(),
         )
 

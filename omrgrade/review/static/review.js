@@ -210,7 +210,7 @@ function draw() {
     if (count) count.textContent = counts[tab.dataset.view] || "";
   }
   const drawn = { doubts: drawDoubt, wall: drawWall, pages: drawTrouble, decided: drawDecided }[state.view]();
-  byId("main").replaceChildren(...[drawn].flat());
+  byId("main").replaceChildren(...[drawn].flat().filter(Boolean));
 }
 
 function address(kind, page, ...rest) {
@@ -252,8 +252,7 @@ const settledWords = { confirmed: "confirmed", corrected: "corrected", illegible
 function drawDoubt() {
   const item = current();
   if (!item) {
-    return el("div", { className: "card" }, el("h2", {}, "Nothing in doubt"),
-      el("p", {}, state.troubles.length ? "Some pages still need you: see Pages." : "All readings are settled. Write the marks, then close this page."));
+    return allSettled();
   }
   const box = single(item) ? item.boxes[state.box] : null;
   const value = state.typed || (box ? box.value : item.value);
@@ -263,7 +262,7 @@ function drawDoubt() {
   const free = (letter) => !item.options.some((option) => option.toUpperCase() === letter);
   const shifted = (letter) => free(letter) ? letter : `Shift ${letter}`;
   for (const next of state.items.slice(state.at + 1, state.at + 4)) new Image().src = address("field", next.page, next.field);
-  return el("section", { className: `card ${done(item) ? "done" : ""}`, "aria-label": "Reading to settle", "data-key": item.key },
+  return [open ? null : allSettled(), el("section", { className: `card ${done(item) ? "done" : ""}`, "aria-label": "Reading to settle", "data-key": item.key },
     where(item), fieldPicture(item),
     el("div", { className: "says" }, valueRow(item), done(item)
       ? el("span", {}, item.settled ? settledWords[item.settled] : item.status)
@@ -282,7 +281,14 @@ function drawDoubt() {
     el("div", { className: "acts" },
       button("Back", "\u2190", () => move(-1), { disabled: !state.at }),
       el("span", { className: "quiet" }, `${state.at + 1} of ${state.items.length}, ${open} open`),
-      button("On", "\u2192", () => move(1), { disabled: state.at + 1 >= state.items.length })));
+      button("On", "\u2192", () => move(1), { disabled: state.at + 1 >= state.items.length })))];
+}
+
+function allSettled() {
+  const pages = state.troubles.length;
+  return el("div", { className: "card" }, el("h2", {}, "Everything is settled here"),
+    el("p", {}, pages ? `${pages} ${pages === 1 ? "page needs" : "pages need"} you: see Pages.`
+      : "Press Write marks; then you may close this page and stop the review with Ctrl-C."));
 }
 
 function keypad(item) {
