@@ -2,10 +2,10 @@
 
     python tests/benchmarks/reject.py --boxes mine=FILE.npz other=FILE.npz
 
-All use the bundled network's own features. The head (logistic regression) and the outlier scores are fitted on
-what the network was trained on: digits and other ink as the recipe draws them. Compared on MNIST's test digits,
-on other ink drawn with fresh seeds, and on labelled crops as `omrgrade evaluate --boxes` takes them. Needs
-omrgrade[train].
+All use the bundled network's own features. The head (logistic regression) and the outlier scores are fitted
+on what the network was trained on: digits and other ink as the recipe draws them. Compared on MNIST's test
+digits, on other ink drawn with fresh seeds, and on labelled crops as `omrgrade evaluate --boxes` takes them.
+Needs omrgrade[train].
 """
 
 from __future__ import annotations
