@@ -339,3 +339,48 @@ def test_any_cut_of_a_jpeg_is_seen(tail):
     data = jpeg(picture(40, 30))
     assert is_whole_jpeg(data + tail)
     assert not any(is_whole_jpeg(data[:n]) for n in range(2, len(data) - 1, 37))
+
+
+# ---------------------------------------------------------------- speed without loss
+
+
+def test_a_600_dpi_jpeg_is_decoded_at_half_its_resolution(tmp_path):
+    """What reading does not need is not decoded; the scan's dpi says what it is then."""
+    fine = np.full((7016, 4960), 230, np.uint8)
+    fine[2000:2400, 1000:1400] = 20
+    image = Image.fromarray(fine)
+    image.save(tmp_path / "a.jpg", dpi=(600, 600))
+    image.save(tmp_path / "a.pdf", resolution=600)
+    for name in ("a.jpg", "a.pdf"):
+        scan = read_scan(PageRef(path=str(tmp_path / name)))
+        assert scan.pixels.shape == (3508, 2480)
+        assert abs(scan.dpi - 300) < 1
+        assert scan.pixels[1100, 600] < 40 < 200 < scan.pixels[900, 600]
+
+
+def test_a_picture_that_only_says_600_dpi_keeps_its_pixels(tmp_path):
+    Image.new("L", (1240, 1754), 255).save(tmp_path / "a.jpg", dpi=(600, 600))
+    assert read_scan(PageRef(path=str(tmp_path / "a.jpg"))).pixels.shape == (1754, 1240)
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_plain_png_has_every_pixel_and_none_when_damaged(tmp_path, mode):
+    grey = np.random.default_rng(4).integers(0, 256, (90, 77), np.uint8)
+    image = Image.fromarray(grey).convert(mode)
+    path = tmp_path / "a.png"
+    image.save(path)
+    assert (read_scan(PageRef(path=str(path))).pixels == np.asarray(image.convert("L"))).all()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(UnreadableImageError):
+        read_scan(PageRef(path=str(path)))
+
+
+def test_a_png_turned_by_exif_is_turned(tmp_path):
+    grey = np.zeros((40, 60), np.uint8)
+    grey[0, :] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(grey).save(tmp_path / "a.png", exif=exif)
+    assert read_scan(PageRef(path=str(tmp_path / "a.png"))).pixels.shape == (60, 40)

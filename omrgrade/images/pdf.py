@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from omrgrade.errors import UnreadableImageError
-from omrgrade.images.pictures import JPEG_GREY, Grey, check_size, is_whole_jpeg, open_image
+from omrgrade.images.pictures import Grey, check_size, decode_jpeg, is_whole_jpeg, open_image
 from omrgrade.records import Limits
 
 PDF_RENDER_DPI = 300.0
@@ -97,12 +97,13 @@ def _page_picture(page: Any, path: Path, limits: Limits) -> tuple[Grey, float] |
     width, height = image.get_px_size()
     check_size(width, height, path, limits)
     _check_jpeg(image, path, limits)
-    pixels = _image_pixels(image)
+    pixels, smaller = _image_pixels(image, 72 * height / d)
     # A /Decode array or a stencil mask may turn black and white; then the drawn page tells the truth.
-    if pixels is None or pixels.shape != (height, width) or np.median(pixels[::16, ::16]) < 96:
+    expected = -(-height // smaller), -(-width // smaller)
+    if pixels is None or pixels.shape != expected or np.median(pixels[::16, ::16]) < 96:
         return None
     turned: Grey = np.rot90(pixels, -(page.get_rotation() // 90))
-    return turned, 72 * height / d
+    return turned, 72 * height / d / smaller
 
 
 def _check_jpeg(image: Any, path: Path, limits: Limits) -> None:
@@ -122,15 +123,17 @@ def _is_invisible(thing: Any) -> bool:
     )
 
 
-def _image_pixels(image: Any) -> Grey | None:
-    """The picture as stored, before the page scales or masks it; None if it cannot be taken out."""
+def _image_pixels(image: Any, dpi: float) -> tuple[Grey | None, int]:
+    """The picture as stored, before the page scales or masks it, and how many times smaller (`decode_jpeg`).
+
+    None if it cannot be taken out.
+    """
     if image.get_filters() == ["DCTDecode"]:
         data = bytes(image.get_data())
         if not is_whole_jpeg(data):
             raise OSError("truncated")
-        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), JPEG_GREY)
-        return None if pixels is None else pixels
+        return decode_jpeg(data, image.get_px_size(), dpi)
     bitmap: Any = image.get_bitmap().to_numpy()
     if bitmap.ndim == 3 and bitmap.shape[2] >= 3:
-        return np.asarray(cv2.cvtColor(bitmap[:, :, :3], cv2.COLOR_BGR2GRAY), np.uint8)
-    return np.array(bitmap.reshape(bitmap.shape[:2]), np.uint8)
+        return np.asarray(cv2.cvtColor(bitmap[:, :, :3], cv2.COLOR_BGR2GRAY), np.uint8), 1
+    return np.array(bitmap.reshape(bitmap.shape[:2]), np.uint8), 1

@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +33,18 @@ from omrgrade.records import Limits
 
 Grey = NDArray[np.uint8]
 
-JPEG_GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
-
+ENOUGH_DPI = 280.0
+ENOUGH_PX = 3000
+"""Reading needs 8 px a mm; a JPEG of twice this resolution and long side is decoded at half of it, in half the
+time. Both are asked for, as what a file says of its resolution need not be true."""
+_SMALLER = {
+    n: flag | cv2.IMREAD_IGNORE_ORIENTATION
+    for n, flag in (
+        (1, cv2.IMREAD_GRAYSCALE),
+        (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+        (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    )
+}
 
 _PLUGINS = (
     JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, TiffImagePlugin.TiffImageFile,
@@ -103,10 +114,21 @@ def read_jpeg(path: Path, limits: Limits) -> tuple[Grey, float]:
         if image.mode == "CMYK":
             return _grey(ImageOps.exif_transpose(image)), _dpi(image)
         dpi, turn = _dpi(image), image.getexif().get(0x0112, 1)
-    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), JPEG_GREY)
+    pixels, smaller = decode_jpeg(data, image.size, dpi)
     if pixels is None:
         raise OSError("its JPEG data cannot be decoded")
-    return _turn(pixels, turn), dpi
+    return _turn(pixels, turn), dpi / smaller
+
+
+def decode_jpeg(data: bytes, size: tuple[int, int], dpi: float) -> tuple[Grey | None, int]:
+    """The picture as grey, no finer than reading needs, and how many times smaller than it is.
+
+    size: its width and height, px. None when it cannot be decoded.
+    """
+    enough = [n for n in _SMALLER if dpi / n >= ENOUGH_DPI and max(size) / n >= ENOUGH_PX]
+    smaller = max(enough, default=1)
+    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), _SMALLER[smaller])
+    return (None if pixels is None else pixels), smaller
 
 
 def is_whole_jpeg(data: bytes) -> bool:
@@ -114,6 +136,8 @@ def is_whole_jpeg(data: bytes) -> bool:
 
     Walks the segments as ITU T.81 annex B lays them out, since a thumbnail carries end markers of its own.
     """
+    if data.endswith(b"\xff\xd9"):
+        return True  # as it does unless it is cut off or something follows: no need to look at it all
     marker = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # skips stuffed zeros and restart markers
     at = 2
     while found := marker.search(data, at):
@@ -140,10 +164,35 @@ def read_picture(path: Path, page: int, head: bytes, limits: Limits) -> tuple[Gr
                 image.seek(page - 1)
                 check_size(*image.size, path, limits)
             dpi = _dpi(image)
+            if image.format == "PNG" and image.mode in ("1", "L") and not image.has_transparency_data:
+                pixels = _plain_png(path)
+                if pixels is not None and pixels.shape == image.size[::-1]:
+                    return pixels, dpi
             image.load()  # a TIFF turns itself here
             return _grey(ImageOps.exif_transpose(image)), dpi
     except UnidentifiedImageError:
         raise UnreadableImageError(_foreign(head), where=str(path)) from None
+
+
+def _plain_png(path: Path) -> Grey | None:
+    """A grey or 1-bit PNG, by OpenCV in half of Pillow's time.
+
+    None where Pillow is needed: to turn it as EXIF says, or because a checksum is wrong (OpenCV would show
+    what there is of it).
+    """
+    data = path.read_bytes()
+    at, kind = 8, b""
+    while at + 12 <= len(data) and kind != b"IEND":
+        size, kind = struct.unpack_from(">I4s", data, at)
+        chunk, end = memoryview(data)[at + 4 : at + 8 + size], at + 8 + size
+        exif = kind == b"eXIf" or (kind in (b"tEXt", b"zTXt", b"iTXt") and b"exif" in bytes(chunk).lower())
+        if exif or zlib.crc32(chunk).to_bytes(4, "big") != data[end : end + 4]:
+            return None
+        at = end + 4
+    if kind != b"IEND":
+        return None
+    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return None if pixels is None else pixels
 
 
 def _foreign(head: bytes) -> str:
