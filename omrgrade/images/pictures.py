@@ -35,8 +35,8 @@ Grey = NDArray[np.uint8]
 
 ENOUGH_DPI = 280.0
 ENOUGH_PX = 3000
-"""Reading needs 8 px a mm; a JPEG of twice this resolution and long side is decoded at half of it, in half the
-time. Both are asked for, as what a file says of its resolution need not be true."""
+"""Reading needs 8 px a mm; a JPEG of twice this resolution and long side is decoded at half of it, in half
+the time. Both are asked for, as what a file says of its resolution need not be true."""
 _SMALLER = {
     n: flag | cv2.IMREAD_IGNORE_ORIENTATION
     for n, flag in (
