@@ -8,6 +8,9 @@ any of which is right; ``+`` joins the marks that one answer of a multiple-choic
     q2,3.5,1,0.5,           3 to 4, so 3 and 4
     q3,B,1,,0.25            B; any other mark takes a quarter of a point off
     q4,A+C|D,1,,            A and C together, or D alone
+
+With a column ``version`` a line is for the sheets of that version only; which one a sheet is, says the field
+that the template marks with ``version: true``. A line without a version is for all that have no own one.
 """
 
 from __future__ import annotations
@@ -34,24 +37,46 @@ def load_key(path: str | Path, template: Template | None = None) -> AnswerKey:
     Items of the sheet that the key leaves out are allowed and earn nothing (see `unkeyed_items`).
     """
     table = read_table(path, _COLUMNS, AnswerKeyError)
-    lines: dict[str, str] = {}  # item -> where it was
+    lines: dict[tuple[str, str], str] = {}  # item and version -> where it was
     items = []
     for row in table.rows:
         item = _key_item(row, template)
-        if item.item in lines:
+        if (item.item, item.version) in lines:
             raise AnswerKeyError(
-                f'column "item": this item already stands at {lines[item.item]}',
+                f'column "item": this item already stands at {lines[item.item, item.version]}',
                 where=row.where,
                 fix='keep one line; put several right answers into it as "12|21"',
                 received=row.cells["item"],
             )
-        lines[item.item] = row.where
+        lines[item.item, item.version] = row.where
         items.append(item)
     if not items:
         raise AnswerKeyError(
             "has a header but no items", where=table.where, fix="add a line an item", received=table.columns
         )
-    return AnswerKey(items=tuple(items), digest=table.digest)
+    key = AnswerKey(items=tuple(items), digest=table.digest)
+    _check_versions(key, template, table.where)
+    return key
+
+
+def _check_versions(key: AnswerKey, template: Template | None, where: str) -> None:
+    """Every version has a line for every item that any version has, and a sheet can say which it is."""
+    if template and key.versions and not any(field.version for field in template.fields):
+        raise AnswerKeyError(
+            f'column "version": sheet {template.name!r} has no field that says which version it is',
+            where=where,
+            fix="mark one in the template with version: true, or leave the column empty",
+            received=key.versions,
+        )
+    wanted = {item.item for item in key.items}
+    for version in key.versions:
+        if missing := sorted(wanted - {item.item for item in key.of_version(version)}):
+            raise AnswerKeyError(
+                f'column "version": version {version} lacks items that others have',
+                where=where,
+                fix="add a line for each, or one without a version for all",
+                received=missing,
+            )
 
 
 def unkeyed_items(template: Template, key: AnswerKey) -> tuple[str, ...]:
@@ -82,7 +107,25 @@ def _key_item(row: Row, template: Template | None) -> KeyItem:
         points=float(_amount(row, "points", Decimal(1))),
         tolerance=float(tolerance),
         penalty=float(_amount(row, "penalty", Decimal(0))),
+        version=_version(row, template),
     )
+
+
+def _version(row: Row, template: Template | None) -> str:
+    """The version as the template's bubbles spell it."""
+    text = row.cells.get("version", "")
+    field = next((f for f in template.fields if f.version), None) if template else None
+    if not text or field is None or not field.options:
+        return text
+    spelt = [option for option in field.options if option.casefold() == text.casefold()]
+    if len(spelt) != 1:
+        raise AnswerKeyError(
+            f'column "version": {field.id} has no bubble of that name',
+            where=row.where,
+            fix=f"its bubbles are {' '.join(field.options)}",
+            received=text,
+        )
+    return spelt[0]
 
 
 def _field(row: Row, name: str, template: Template) -> Field:

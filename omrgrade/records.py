@@ -92,6 +92,7 @@ class Field:
     row: int = 0  # of a class list: the value belongs to the roster's pupil of this place, from 1; 0: not so
     name_room: float = 0.0  # mm of room for a row's name, left of the box
     legal: Legal | None = None  # what its value can be, where the template says so
+    version: bool = False  # its value says which version of the sheet this is, and so which answers are right
     part: bool = False  # "choice": which part of a class list the page is, the first option the first
     formats: tuple[str, ...] = ()  # "barcode": keys of barcodes.FORMATS that are looked for
     square: bool = False  # bubbles: printed as rectangles, not as ellipses
@@ -162,19 +163,30 @@ class KeyItem:
     points: float = 1.0
     tolerance: float = 0.0  # numbers this far off are still right
     penalty: float = 0.0  # taken off for a wrong (not an omitted) answer, >= 0
+    version: str = ""  # of the sheet, for which this line is; "" for all that have none of their own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnswerKey:
     """What is right and what it earns."""
 
-    items: tuple[KeyItem, ...]
+    items: tuple[KeyItem, ...]  # with versions, several may be of one field
     digest: str = ""  # sha256 of the file
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions of the sheet that it tells apart, in its order; empty if there is only one."""
+        return tuple(dict.fromkeys(item.version for item in self.items if item.version))
+
+    def of_version(self, version: str) -> tuple[KeyItem, ...]:
+        """What is right on a sheet of that version, one line a field."""
+        lines = {item.item: item for item in self.items if not item.version}
+        return tuple((lines | {i.item: i for i in self.items if i.version == version}).values())
 
     @property
     def total(self) -> float:
         """The most points a sheet can earn."""
-        return sum(item.points for item in self.items)
+        return max(sum(item.points for item in self.of_version(v)) for v in self.versions or ("",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -106,7 +106,7 @@ FAULTS = {
     "item,answer,tolerance\nq1,1,-1\n": 'key.csv:2: column "tolerance": is negative',
     "item,answer,tolerance\nq3,B,1\n": 'key.csv:2: column "tolerance": q3 is a choice, not a number',
     "item,answer,penalty\nq1,1,-1\n": 'key.csv:2: column "penalty": is negative; write it without the minus',
-    "item,answer,version\nq1,1,A\n": 'key.csv:2: column "version": keys with versions are not supported yet',
+    "item,answer,version\nq1,1,A\n": "key.csv:1: column \"version\": sheet 'quiz' has no field",
     "item,answer\nq11,1\n": "sheet 'quiz' has no such item; did you mean 'q1'? (received 'q11')",
     "item,answer\nfoo,1\n": "its items are q1, q2, q3, q4 (received 'foo')",
     "item,answer\nstudent,1001\n": "this says whose sheet it is, not an answer; remove the line",

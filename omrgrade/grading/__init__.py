@@ -81,6 +81,9 @@ def _number(text: str) -> Decimal | None:
 # ---------------------------------------------------------------- fields that say the same thing twice
 
 
+_NO_VERSION = "which version of the sheet this is, is not marked"
+
+
 def cross_check(page: PageReading, template: Template) -> PageReading:
     """The page with every pair of contradicting fields (`Field.same_as`) put under review, both values shown.
 
@@ -88,6 +91,9 @@ def cross_check(page: PageReading, template: Template) -> PageReading:
     """
     fields = {reading.field: reading for reading in page.fields}
     for field in template.fields:
+        said = fields.get(field.id)
+        if field.version and said and said.status == "blank" and not said.settled:
+            fields[field.id] = dataclasses.replace(said, status="review", reason=_NO_VERSION, confidence=0.0)
         one, two = fields.get(field.same_as), fields.get(field.id)
         if one is None or two is None or two.status != "read":
             continue
@@ -210,8 +216,12 @@ class _Marker:
     def __init__(self, template: Template, key: AnswerKey | None, register: Register | None) -> None:
         self._register = register
         self._identifiers = [f for f in template.identifiers if not f.same_as and f.kind != "choice"]
-        keyed = {item.item: item for item in key.items} if key else {}
-        self._items = [keyed[field.id] for field in template.fields if field.id in keyed]
+        self._versions = key.versions if key else ()
+        self._version_field = next((f.id for f in template.fields if f.version), "")
+        self._items = {
+            version: _in_sheet_order(key.of_version(version), template) if key else []
+            for version in self._versions or ("",)
+        }
         self._maximum = round(key.total, 9) if key else 0.0
         groups: dict[str, list[str]] = defaultdict(list)
         for field in template.fields:
@@ -240,7 +250,7 @@ class _Marker:
             problem = f"the same page as {_place(copy_of)}, not counted"
             return dataclasses.replace(row, status="duplicate_page", problem=problem)
         fields = {reading.field: reading for reading in page.fields}
-        scores = tuple(score_field(self._agreed(fields, item.item), item) for item in self._items)
+        scores = self._scores(fields)
         to_review = sum(reading.status == "review" for reading in page.fields)
         student_id, problem = self._identify(fields)
         return dataclasses.replace(
@@ -252,6 +262,19 @@ class _Marker:
             # fsum and rounding: thirty times 0.1 is 3
             total=min(max(round(math.fsum(score.points for score in scores), 9), 0.0), self._maximum),
             to_review=to_review,
+        )
+
+    def _scores(self, fields: Mapping[str, FieldReading]) -> tuple[ItemScore, ...]:
+        """What the items earn; all that the versions tell apart waits while the sheet's is not known."""
+        version = ""
+        if self._versions:
+            said = self._agreed(fields, self._version_field)
+            version = said.value if said.status == "read" else ""
+        if version in self._items:
+            return tuple(score_field(self._agreed(fields, i.item), i) for i in self._items[version])
+        return tuple(
+            score_field(self._agreed(fields, item.item) if not item.version else _NOT_READ, item)
+            for item in self._items[self._versions[0]]
         )
 
     def _agreed(self, fields: Mapping[str, FieldReading], field_id: str) -> FieldReading:
@@ -279,6 +302,11 @@ class _Marker:
         if len(parts) == 1 and (nearest := self._register.nearest(parts[0])):
             problem += f"; nearest: {', '.join(f'{p.student_id} {p.name}'.strip() for p in nearest)}"
         return number, problem
+
+
+def _in_sheet_order(items: Sequence[KeyItem], template: Template) -> list[KeyItem]:
+    keyed = {item.item: item for item in items}
+    return [keyed[field.id] for field in template.fields if field.id in keyed]
 
 
 _NOT_READ = FieldReading(field="", kind="", value="", confidence=0.0, status="review", reason="not read")

@@ -42,6 +42,7 @@
         role: item
         options: [A, B, C, D]     # or ABCD
         multiple: false           # true: several marks are an answer
+        version: false            # true: says which version of the sheet it is, so which answers are right
         at: [30, 270]
         size: [5, 5]
         gap: 3

@@ -69,6 +69,7 @@ def _expand(entry: Mapping) -> list[Field]:
             digits=entry.integer("digits", 1, 4) if "digits" in entry else 4,
             row=row if entry.flag("rows", default=False) else 0,
             name_room=entry.number("name_room", 0, 200, 0.0),
+            version=entry.flag("version", default=False),
             part=entry.flag("part", default=False),
             legal=read_legal(entry.mapping("legal")) if "legal" in entry else None,
             square=entry.flag("square", default=False),

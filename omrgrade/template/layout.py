@@ -68,9 +68,9 @@ def _lone_columns(entry: Mapping) -> Laid:
 
 
 KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
-    "digits": (_digits, ("boxes", "rows", "name_room", "legal")),
+    "digits": (_digits, ("boxes", "rows", "name_room", "legal", "version")),
     "number": (_number, ("digits", "rows", "name_room", "legal")),
-    "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out", "part")),
+    "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out", "part", "version")),
     "grid": (
         _number_grid,
         ("boxes", "options", "columns", "direction", "empty", "square", "struck_out", "legal"),
