@@ -17,7 +17,7 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco, byhand, corners, page, reference
-from omrgrade.registration.fitting import Fit, fit_bent, fit_flat
+from omrgrade.registration.fitting import Fit, fit_bent, fit_flat, fit_looks
 from omrgrade.registration.geometry import Located, Pose, quarter_turns
 
 Attempts = Iterator[Sequence[Located]]
@@ -35,6 +35,8 @@ MIN_FOUND = 0.5
 """Share of the verifying boxes, filled ones aside, that must be there at all."""
 _WORTH_BENDING = 2
 """Candidates of an attempt that are followed with a bend if none fits as it is."""
+_PLAIN, _OFF = 0.7, 0.5
+"""Share of boxes seen, and residual in mm, with which boxes look as the template says."""
 _CLEARLY = 0.15
 """Share of boxes that one way up must show more than another to be preferred without a doubt."""
 
@@ -73,7 +75,11 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located]) -> list
     if flat and flat[0].good:
         return flat
     bent = [fit_bent(scan, template, fit.located) for fit in flat[:_WORTH_BENDING]]
-    return sorted([*bent, *flat], key=_rank)
+    fits = sorted([*bent, *flat], key=_rank)
+    if template.fiducials.method == "aruco" or (fits and fits[0].share > _PLAIN and fits[0].residual < _OFF):
+        return fits  # sheets printed from the template look as it says
+    looks = [fit_looks(scan, template, fit.located) for fit in flat[:_WORTH_BENDING]]
+    return sorted([*looks, *fits], key=_rank)
 
 
 def _rank(fit: Fit) -> float:

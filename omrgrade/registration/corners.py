@@ -90,21 +90,35 @@ def _places(blobs: Blobs, wanted: Fiducials, marks: int) -> list[Array]:
     """Matrices (3, 3) page mm -> scan px under which so many blobs are marks, likeliest first."""
     size, middle = mark_hull(wanted)
     layout = np.array([(box.x + middle[0], box.y + middle[1]) for box in wanted.boxes])
-    far = combinations(range(len(layout)), 2)
-    ends = max(far, key=lambda pair: float(np.hypot(*(layout[pair[0]] - layout[pair[1]]))))
-    rest = [k for k in range(len(layout)) if k not in ends]
-    pairs = _pairs(blobs, float(np.hypot(*(layout[ends[1]] - layout[ends[0]]))), size)
-    near = [_near(blobs, pairs, layout, ends, k) for k in rest]
     chosen: list[dict[int, int]] = []  # mark -> blob
-    for n, (i, j) in enumerate(pairs.tolist()):
-        found = [[(k, int(blob)) for blob in own[n] if blob >= 0] for k, own in zip(rest, near, strict=True)]
-        groups = product(*found) if marks == len(layout) else [(one,) for own in found for one in own]
-        chosen += [{ends[0]: i, ends[1]: j, **dict(group)} for group in groups]
+    for ends in _diagonals(layout)[: 1 if marks == len(layout) else 2]:
+        chosen += _groups(blobs, layout, ends, size, complete=marks == len(layout))
     chosen.sort(key=lambda group: _doubtful(blobs, group))
     scored = [(_badness(blobs, layout, group, size), group) for group in chosen[:_COMPARED]]
     scored = [entry for entry in scored if entry[0][0] < _BAD]
     scored.sort(key=lambda entry: entry[0][0])
     return [matrix for (_, matrix), _ in scored]
+
+
+def _diagonals(layout: Array) -> list[tuple[int, int]]:
+    """Pairs of marks, those farthest apart first."""
+    pairs = combinations(range(len(layout)), 2)
+    return sorted(pairs, key=lambda pair: -float(np.hypot(*(layout[pair[0]] - layout[pair[1]]))))
+
+
+def _groups(
+    blobs: Blobs, layout: Array, ends: tuple[int, int], size: float, *, complete: bool
+) -> list[dict[int, int]]:
+    """Blobs that may be all marks, or (not complete) two and one other: mark -> blob."""
+    rest = [k for k in range(len(layout)) if k not in ends]
+    pairs = _pairs(blobs, float(np.hypot(*(layout[ends[1]] - layout[ends[0]]))), size)
+    near = [_near(blobs, pairs, layout, ends, k) for k in rest]
+    result: list[dict[int, int]] = []
+    for n, (i, j) in enumerate(pairs.tolist()):
+        found = [[(k, int(blob)) for blob in own[n] if blob >= 0] for k, own in zip(rest, near, strict=True)]
+        groups = product(*found) if complete else [(one,) for own in found for one in own]
+        result += [{ends[0]: i, ends[1]: j, **dict(group)} for group in groups]
+    return result
 
 
 def _pairs(blobs: Blobs, length: float, size: float) -> NDArray[np.int64]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from omrgrade.records import Scan, Template
 from omrgrade.registration.bending import fit_bend
 from omrgrade.registration.geometry import Landmarks, Located, Pose, refine
-from omrgrade.registration.likeness import View, blank_ink, patch_centres, patch_landmarks
+from omrgrade.registration.likeness import PX, View, blank_ink, coarser, patch_centres, patch_landmarks
+from omrgrade.registration.looks import look_landmarks
 from omrgrade.registration.outlines import Outline, box_landmarks, edge_landmarks, filled, outlines, spread
 
 LANDMARKS = 40
@@ -32,6 +33,8 @@ GOOD = 0.2
 _FINDING = ((75.0, 9.0, 0.0), (60.0, 5.0, 0.0))
 _BENDING = ((60.0, 5.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
 _BENT_REACH = (1.5, 0.8)  # mm
+_LOOSE = 20.0  # stiffness of a bend by looks, which are told less exactly than outlines
+_ENOUGH = 8  # patches: fewer do not tell a homography
 _ALL_THERE = 0.9  # share of the boxes that a flat page shows
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
 _FEW = 4  # boxes: fewer in a part say nothing
@@ -82,6 +85,24 @@ def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
     return replace(fit, pose=fit_bend(pose, everything, size))
 
 
+def fit_looks(scan: Scan, template: Template, located: Located) -> Fit:
+    """The same for boxes that look otherwise than the template says, by how an empty one looks here."""
+    size = (template.page_width, template.page_height)
+    located = _nearer(scan, template, located)
+    fitting, verifying = shared_out(template, BENT_LANDMARKS)
+    wide = float(
+        np.clip(0.4 * np.median([min(o.rect.width, o.rect.height) for o in fitting or verifying]), 1.5, 6)
+    )
+    pose = Pose(matrix=located.page_to_scan)
+    for reach in (wide, max(wide / 2, 1.0), max(wide / 4, 1.0)):
+        seen = look_landmarks(scan.pixels, pose, fitting, reach=reach, contrast=located.contrast)
+        pose = Pose(matrix=refine(pose.matrix, [seen], trust=0.5))
+    seen = look_landmarks(scan.pixels, pose, fitting, reach=VERIFY, contrast=located.contrast)
+    pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
+    marks = look_landmarks(scan.pixels, pose, verifying, reach=VERIFY, contrast=located.contrast)
+    return judged(scan, pose, located, verifying, marks)
+
+
 def _nearer(scan: Scan, template: Template, located: Located) -> Located:
     """A place that is only about right brought to the print, and its contrast measured."""
     pose, size = Pose(matrix=located.page_to_scan), (template.page_width, template.page_height)
@@ -102,13 +123,24 @@ def follow_print(
     size = (template.page_width, template.page_height)
     view, blank = View.of(scan.pixels, pose, size), blank_ink(template)
     for side, reach, stiffness in steps:
-        flat = view.flattened(pose, size)
-        seen, _ = patch_landmarks(flat, blank, patch_centres(blank, side), side, reach)
+        flat, centres = view.flattened(pose, size), patch_centres(blank, side)
         if stiffness:
+            seen, _ = patch_landmarks(flat, blank, centres, side, reach)
             pose = fit_bend(pose, [seen], size, stiffness=stiffness)
         else:
-            pose = Pose(matrix=refine(pose.matrix, [seen], trust=1.0))
+            seen, _ = patch_landmarks(coarser(flat), coarser(blank), centres, side, reach, PX / 2)
+            pose = _moved(pose, seen)
     return pose
+
+
+def _moved(pose: Pose, seen: Landmarks) -> Pose:
+    """The pose moved to these landmarks: as a whole where they are too few to tell more."""
+    shifts = seen.shifts[np.isfinite(seen.shifts).all(axis=1)]
+    if len(shifts) >= _ENOUGH:
+        return Pose(matrix=refine(pose.matrix, [seen], trust=1.0, perspective=False))
+    move = np.eye(3)
+    move[:2, 2] = np.median(shifts, axis=0) if len(shifts) else 0.0
+    return Pose(matrix=pose.matrix @ move)
 
 
 def _landmarks(
@@ -124,13 +156,16 @@ def _landmarks(
 # ---------------------------------------------------------------- judging
 
 
-def judged(scan: Scan, pose: Pose, located: Located, boxes: Sequence[Outline]) -> Fit:
+def judged(
+    scan: Scan, pose: Pose, located: Located, boxes: Sequence[Outline], marks: Landmarks | None = None
+) -> Fit:
     """How far these boxes lie from where they should, over the page and in its worst part.
 
     A box that is not there counts as far off, unless it is filled and so hides its outline: a page of which
     a part is covered, folded over or badly curled is not to be read.
     """
-    marks = box_landmarks(scan.pixels, pose, boxes, reach=VERIFY, contrast=located.contrast)
+    if marks is None:
+        marks = box_landmarks(scan.pixels, pose, boxes, reach=VERIFY, contrast=located.contrast)
     hidden = filled(scan.pixels, pose, boxes, contrast=located.contrast)
     seen = np.asarray(np.isfinite(marks.shifts).all(axis=1))
     expected = seen | ~hidden

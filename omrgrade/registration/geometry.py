@@ -65,13 +65,13 @@ def quarter_turns(matrix: Array, centre: tuple[float, float]) -> int:
     return round(float(np.degrees(np.arctan2(y1 - y0, x1 - x0))) / 90) * 90 % 360
 
 
-def refine(matrix: Array, seen: list[Landmarks], *, trust: float = _TRUST) -> Array:
+def refine(matrix: Array, seen: list[Landmarks], *, trust: float = _TRUST, perspective: bool = True) -> Array:
     """Correct a homography page mm -> scan px so that it fits the landmarks.
 
     The correction is itself a small homography of the page, `matrix @ correction`, linear in its eight
     parameters as long as shifts are small beside the page; weighted least squares with Geman-McClure weights,
     so that a few wrong landmarks (ink along a box's edge) do not count: those over `trust` mm off the rest
-    less and less.
+    less and less. Without `perspective` the correction is affine.
     """
     points = np.concatenate([landmarks.points for landmarks in seen])
     shifts = np.concatenate([landmarks.shifts for landmarks in seen])
@@ -84,6 +84,8 @@ def refine(matrix: Array, seen: list[Landmarks], *, trust: float = _TRUST) -> Ar
     wanted = shifts.T.ravel()
     known = np.isfinite(wanted)
     design, wanted = design[known], wanted[known]
+    if not perspective:
+        design = design * (np.arange(8) < 6)
     if len(wanted) < 8:
         return matrix
     weights = np.ones_like(wanted)

@@ -26,6 +26,7 @@ LIKE = 0.35
 """Correlation (0-1): less is another print, or none."""
 
 _NEAR = 0.06  # correlation that the farthest place must have more than the nearest: rows of bubbles repeat
+_BLUR = 0.7  # mm
 _INKY = 0.012  # share of a patch that must be print, or it is not distinct
 _LINE = 0.3  # mm
 
@@ -123,6 +124,14 @@ def _drawn(template: Template) -> Grey:
     return page
 
 
+def coarser(page: Grey) -> Grey:
+    """A page as ink, blurred, at half of `PX`: lines of any thickness are alike."""
+    small = cv2.resize(
+        cv2.GaussianBlur(page, (0, 0), _BLUR * PX), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(small, np.uint8)
+
+
 def patch_centres(blank: Grey, side: float) -> Array:
     """Centres (n, 2) mm of square patches of `side` mm, half overlapping, that have print in them."""
     half, step = round(side * PX / 2), max(round(side * PX * 0.55), 1)
@@ -153,16 +162,17 @@ def _sum(total: NDArray[np.int32], x: int, y: int, half: int) -> int:
 
 
 def patch_landmarks(
-    flat: Grey, blank: Grey, centres: Array, side: float, reach: float
+    flat: Grey, blank: Grey, centres: Array, side: float, reach: float, px: float = PX
 ) -> tuple[Landmarks, Array]:
     """Look for the blank's patches (`side` mm, centres (n, 2) mm) within `reach` mm of their places.
 
-    flat: as `View.flattened`. Returns shifts in mm, nan where nothing is like it, and the correlations (n,).
+    flat: as `View.flattened`. px: of both pages, per mm.
+    Returns shifts in mm, nan where nothing is like it, and the correlations (n,).
     """
     shifts, scores = np.full((len(centres), 2), np.nan), np.zeros(len(centres))
-    half, around = round(side * PX / 2), round(reach * PX)
+    half, around = round(side * px / 2), round(reach * px)
     nearness = _nearness(around)
-    for n, (x, y) in enumerate(np.round((centres + RIM) * PX).astype(int)):
+    for n, (x, y) in enumerate(np.round((centres + RIM) * px).astype(int)):
         top, left = max(y - half, 0), max(x - half, 0)
         patch = blank[top : y + half, left : x + half]
         reached = (max(top - around, 0), max(left - around, 0))
@@ -178,8 +188,8 @@ def patch_landmarks(
             continue
         dy, dx = _vertex(like[row - 1 : row + 2, column]), _vertex(like[row, column - 1 : column + 2])
         shifts[n] = (
-            (column + dx + reached[1] - left) / PX,
-            (row + dy + reached[0] - top) / PX,
+            (column + dx + reached[1] - left) / px,
+            (row + dy + reached[0] - top) / px,
         )
     return Landmarks(points=centres, shifts=shifts), scores
 

@@ -27,7 +27,7 @@ PARTLY = 0.4
 
 _LONG_SIDE = 1600  # px of the copy that is searched: a mark of 3 mm is then 8 px or more
 _CROSS = 0.18  # thickness of a cross's arms in parts of its size
-_MOST = 350  # blobs: pairs of more take too long
+_MOST = 2500  # blobs that are compared with the mark
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -39,7 +39,7 @@ def outlines(template: Template) -> list[Outline]:
     return [
         Outline(rect=box, round=field.kind in ROUND_KINDS and not field.square)
         for field in template.fields
-        for box in field.boxes
+        for box in (field.boxes if field.kind != "barcode" else ())  # nothing is printed round these
     ]
 
 
