@@ -87,13 +87,6 @@ def unkeyed_items(template: Template, key: AnswerKey) -> tuple[str, ...]:
 
 
 def _key_item(row: Row, template: Template | None) -> KeyItem:
-    if row.cells.get("version"):
-        raise AnswerKeyError(
-            'column "version": keys with versions are not supported yet',
-            where=row.where,
-            fix="leave the column empty and write one key a version",
-            received=row.cells["version"],
-        )
     name = row.cells["item"]
     if not name:
         raise AnswerKeyError(
