@@ -1,6 +1,9 @@
 """The review without a browser: what there is to settle, what is refused, what is served to whom."""
 
 import re
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -271,3 +274,23 @@ def test_without_a_roster_nobody_is_offered(tmp_path):
         "duplicate_student",
         "duplicate_student",
     ]
+
+
+def test_the_command_serves_until_ctrl_c_and_then_brings_the_results_up_to_date(out):
+    command = [sys.executable, "-m", "omrgrade", "review", str(out), "--no-browser", "--who", "Ms Roe"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        address = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", process.stderr.readline())[0]
+        process.stderr.readline()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        page = browser.open(address).read().decode()
+        token = re.search(r'name="review-token" content="([^"]+)"', page)[1]
+        body = b'[{"page": 0, "field": "q1", "box": 0, "action": "set", "value": "B", "version": 0}]'
+        headers = {"X-Review": token, "Content-Type": "application/json"}
+        request = urllib.request.Request(address.split("?")[0] + "api/decide", body, headers)
+        assert browser.open(request).status == 200
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+    assert process.returncode == 0
+    assert "1 settled, 6 left" in told and f"Next: omrgrade review {out}" in told
+    assert ",Ms Roe," in (out / "corrections.csv").read_text()
+    assert (out / "marks.csv").exists()

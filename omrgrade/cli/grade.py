@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from omrgrade.cli import INTERRUPTED
+from omrgrade.cli.following import needs_review, say_next
 
 if TYPE_CHECKING:
     from omrgrade.records import PageReading, Policy, RunInfo
@@ -165,6 +166,8 @@ def command(
                 click.echo(f"Look first at: {output / 'review.csv'}", err=True)
         if not no_overlays:  # last, and on their own: a full disk or Ctrl-C then leaves the tables
             write(formats=["overlays"])
+    if not quiet:
+        say_next(output, review=needs_review(batch))
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
 
 

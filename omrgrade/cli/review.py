@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from omrgrade.cli.following import say_next
+
 if TYPE_CHECKING:
     from omrgrade.review.desk import Desk
 
@@ -48,8 +50,7 @@ def _say_next(desk: Desk, written: list[str]) -> None:
     if written:
         click.echo(f"Results brought up to date: {desk.out}", err=True)
     click.echo(f"{progress.settled} settled, {progress.left} left", err=True)
-    following = f"review {desk.out}" if progress.left else f"export {desk.out} --format xlsx"
-    click.echo(f"Next: omrgrade {following}", err=True)
+    say_next(desk.out, review=bool(progress.left))
 
 
 def _user() -> str:

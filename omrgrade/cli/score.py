@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from omrgrade.cli.following import needs_review, say_next
+
 if TYPE_CHECKING:
     from omrgrade.records import Roster
     from omrgrade.rescoring import Change
@@ -65,8 +67,7 @@ def command(
         click.echo(_told(found, len(after.marks)), err=True)
         click.echo(summary(after, unkeyed=unkeyed_items(run.template, key)), err=True)
         click.echo(f"Results: {out}", err=True)
-        following = f"review {out}" if after.to_review else f"export {out} --format xlsx"
-        click.echo(f"Next: omrgrade {following}", err=True)
+        say_next(out, review=needs_review(after))
     sys.exit(after.exit_code(fail_on_review=fail_on_review))
 
 
