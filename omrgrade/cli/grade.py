@@ -166,7 +166,7 @@ def command(
                 click.echo(f"Look first at: {output / 'review.csv'}", err=True)
         if not no_overlays:  # last, and on their own: a full disk or Ctrl-C then leaves the tables
             write(formats=["overlays"])
-    if not quiet:
+    if not quiet and not batch.interrupted:
         say_next(output, review=needs_review(batch))
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
 
