@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -12,6 +13,9 @@ from omrgrade.placing import local_matrix, place
 from omrgrade.records import PREVIEW_PX_PER_MM, Crop, Rect, Registration, Scan, Template
 
 Array = NDArray[np.float64]
+Grey = NDArray[np.uint8]
+
+_SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 PREVIEW_QUALITY = 80  # JPEG
 
@@ -26,54 +30,69 @@ def crop_boxes(
     of the scan repeats its rim.
     """
     rim = round(margin * scale)
-    return [
-        Crop(pixels=_crop(scan.pixels, local_matrix(registration, rect), rect, rim, scale), margin=rim)
-        for rect in rects
-    ]
+    matrices = [local_matrix(registration, rect) for rect in rects]
+    return [Crop(pixels=pixels, margin=rim) for pixels in _crops(scan.pixels, matrices, rects, rim, scale)]
 
 
-def _crop(pixels: NDArray[np.uint8], matrix: Array, rect: Rect, rim: int, scale: float) -> NDArray[np.uint8]:
-    width, height = round(rect.width * scale) + 2 * rim, round(rect.height * scale) + 2 * rim
+def _crops(
+    pixels: Grey, matrices: Sequence[Array], rects: Sequence[Rect], rim: int, scale: float
+) -> Iterator[Grey]:
+    """Rectangles as upright pictures; `matrices` map page mm -> scan px, one a rectangle."""
+    if not rects:
+        return
+    place = np.array([(rect.x, rect.y, rect.width, rect.height) for rect in rects])
+    sizes = np.array([(round(rect.width * scale), round(rect.height * scale)) for rect in rects])
     # crop px -> page mm: pixel centres at whole numbers, pixel `rim` begins at the box's edge
-    across, down = (width - 2 * rim) / rect.width, (height - 2 * rim) / rect.height
-    to_page = np.array(
-        [
-            [1 / across, 0, rect.x + (0.5 - rim) / across],
-            [0, 1 / down, rect.y + (0.5 - rim) / down],
-            [0, 0, 1],
-        ]
-    )
-    return _warp(pixels, matrix @ to_page, width, height)
+    to_page = np.zeros((len(rects), 3, 3))
+    to_page[:, 2, 2] = 1
+    for axis in (0, 1):
+        step = place[:, 2 + axis] / sizes[:, axis]  # mm a px
+        to_page[:, axis, axis] = step
+        to_page[:, axis, 2] = place[:, axis] + (0.5 - rim) * step
+    to_scan = np.stack(matrices) @ to_page
+    yield from _warp(pixels, to_scan, sizes + 2 * rim)
 
 
-def _warp(pixels: NDArray[np.uint8], to_scan: Array, width: int, height: int) -> NDArray[np.uint8]:
-    """Sample (height, width) from a scan; `to_scan` maps px of the result -> scan px."""
-    corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], dtype=np.float64)
-    where = cv2.perspectiveTransform(corners[None], to_scan)[0]
-    ratio = float(np.sqrt(cv2.contourArea(where.astype(np.float32)) / max((width - 1) * (height - 1), 1)))
-    block = max(int(ratio * 1.05), 1)  # whole blocks of px are averaged first, fast and without aliasing
-    pad = int(np.ceil(2 * ratio)) + 2
-    left, top = np.clip(
-        np.floor(where.min(axis=0)).astype(int) - pad, 0, np.array(pixels.shape[::-1]) - block
-    )
-    right, bottom = np.maximum(np.ceil(where.max(axis=0)).astype(int) + pad, (left + block, top + block))
-    part = pixels[top:bottom, left:right]
-    rows, columns = part.shape[0] // block, part.shape[1] // block
-    part = part[: rows * block, : columns * block]
-    if block > 1:
-        part = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
-    if ratio / block > 1.15:
-        # A Gaussian as wide as the difference between the two samplings' own blur, each half a pixel.
-        part = cv2.GaussianBlur(part, (0, 0), 0.5 * float(np.sqrt((ratio / block) ** 2 - 1)))
-    # scan px -> px of `part`: block centres are at whole numbers too.
-    to_part = np.array(
-        [[1 / block, 0, (0.5 - left) / block - 0.5], [0, 1 / block, (0.5 - top) / block - 0.5], [0, 0, 1]]
-    )
-    warped = cv2.warpPerspective(
-        part, to_part @ to_scan, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    return np.asarray(warped, dtype=np.uint8)
+def _warp(pixels: Grey, to_scan: Array, sizes: NDArray[np.int_]) -> Iterator[Grey]:
+    """Sample pictures of (width, height) = `sizes` (n, 2); `to_scan` (n, 3, 3) maps their px -> scan px."""
+    where = _corners(to_scan, sizes - 1)
+    ratios = np.sqrt(_areas(where) / np.maximum((sizes - 1).prod(axis=1), 1))
+    blocks = np.maximum((ratios * 1.05).astype(int), 1)  # blocks of px are averaged first: fast, no aliasing
+    pads = (np.ceil(2 * ratios).astype(int) + 2)[:, None]
+    least = np.floor(where.min(axis=1)).astype(int) - pads
+    starts = np.clip(least, 0, np.array(pixels.shape[::-1]) - blocks[:, None])
+    ends = np.maximum(np.ceil(where.max(axis=1)).astype(int) + pads, starts + blocks[:, None])
+    # scan px -> px of the averaged part: block centres are at whole numbers too
+    to_part = np.zeros_like(to_scan)
+    to_part[:, 2, 2] = 1
+    for axis in (0, 1):
+        to_part[:, axis, axis] = 1 / blocks
+        to_part[:, axis, 2] = (0.5 - starts[:, axis]) / blocks - 0.5
+    matrices = to_part @ to_scan
+    parts = zip(starts.tolist(), ends.tolist(), sizes.tolist(), matrices, strict=True)
+    for (start, end, size, matrix), ratio, block in zip(parts, ratios.tolist(), blocks.tolist(), strict=True):
+        part = pixels[start[1] : end[1], start[0] : end[0]]
+        if block > 1:
+            rows, columns = part.shape[0] // block, part.shape[1] // block
+            part = part[: rows * block, : columns * block]
+            part = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
+        if ratio / block > 1.15:
+            # A Gaussian as wide as the difference between the two samplings' own blur, each half a pixel.
+            part = cv2.GaussianBlur(part, (0, 0), 0.5 * math.sqrt((ratio / block) ** 2 - 1))
+        yield cv2.warpPerspective(part, matrix, size, flags=_SAMPLING, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _corners(matrices: Array, spans: NDArray[np.int_]) -> Array:
+    """Where the corners of rectangles from (0, 0) to `spans` (n, 2) are mapped to: (n, 4, 2), in turn."""
+    corners = spans[:, None, :] * np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+    mapped = corners @ matrices[:, :, :2].swapaxes(1, 2) + matrices[:, None, :, 2]
+    return np.asarray(mapped[..., :2] / mapped[..., 2:])
+
+
+def _areas(corners: Array) -> Array:
+    """Areas of quadrangles (n, 4, 2), by the cross product of their diagonals."""
+    across, down = corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]
+    return np.asarray(abs(across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]) / 2)
 
 
 def upright_preview(
@@ -82,7 +101,8 @@ def upright_preview(
     """The whole page, upright, as grey JPEG, by default at the scale that overlays are drawn on."""
     sheet = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
     if registration.bend is None:
-        page = _crop(scan.pixels, np.array(registration.page_to_scan), sheet, 0, px_per_mm)
+        matrix = np.array(registration.page_to_scan)
+        page = next(_crops(scan.pixels, [matrix], [sheet], 0, px_per_mm))
     else:
         page = _bent_page(scan.pixels, registration, template, px_per_mm)
     return bytes(cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, PREVIEW_QUALITY])[1])

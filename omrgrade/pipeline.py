@@ -260,20 +260,38 @@ def _open_page(
         picture = b"" if scan is None else scan_picture(scan)
         return _Page(reading=replace(blank, problem=error.reason, preview=picture), crops={})
     preview = upright_preview(scan, registration, template)
-    crops = {field.id: crop_field(scan, registration, field) for field in template.fields}
+    crops = crop_fields(scan, registration, template.fields)
     if template.blank:
         crops |= {name: _beside_blank(crops[name], blanks) for name, blanks in _blank_crops(template).items()}
     return _Page(reading=replace(blank, registration=registration, preview=preview), crops=crops)
 
 
+def crop_fields(scan: Scan, registration: Registration, fields: Sequence[Field]) -> dict[str, list[Crop]]:
+    """The boxes of fields, by id; those that are cut alike are cut in one go."""
+    alike: dict[tuple[float, float], list[Field]] = {}
+    for field in fields:
+        alike.setdefault(_margin_and_scale(field), []).append(field)
+    crops: dict[str, list[Crop]] = {}
+    for (margin, scale), members in alike.items():
+        boxes = [box for field in members for box in field.boxes]
+        cut = iter(crop_boxes(scan, registration, boxes, margin=margin, scale=scale))
+        crops |= {field.id: list(islice(cut, len(field.boxes))) for field in members}
+    return crops
+
+
 def crop_field(scan: Scan, registration: Registration, field: Field) -> list[Crop]:
-    """A field's boxes, digits at the size that the normaliser works at."""
+    """One field's boxes."""
+    return crop_fields(scan, registration, [field])[field.id]
+
+
+def _margin_and_scale(field: Field) -> tuple[float, float]:
+    """mm round a field's boxes, and px per mm: digits come at the size that the normaliser works at."""
     if field.bubble_columns:
-        return crop_boxes(scan, registration, field.boxes, margin=BUBBLE_MARGIN, scale=BUBBLE_SCALE)
+        return BUBBLE_MARGIN, BUBBLE_SCALE
     if field.kind == "barcode":
-        return crop_boxes(scan, registration, field.boxes, margin=barcodes.MARGIN, scale=barcodes.SCALE)
+        return barcodes.MARGIN, barcodes.SCALE
     side = min(min(box.width, box.height) for box in field.boxes) + 2 * DIGIT_MARGIN
-    return crop_boxes(scan, registration, field.boxes, margin=DIGIT_MARGIN, scale=WORK_SIDE / side)
+    return DIGIT_MARGIN, WORK_SIDE / side
 
 
 @functools.lru_cache(maxsize=2)
@@ -284,7 +302,7 @@ def _blank_crops(template: Template) -> dict[str, list[Crop]]:
     x, y = pixels.shape[1] / template.page_width, pixels.shape[0] / template.page_height
     to_scan = ((x, 0.0, -0.5), (0.0, y, -0.5), (0.0, 0.0, 1.0))
     registration = Registration(page_to_scan=to_scan, residual=0.0, rotation=0, method="blank", landmarks=0)
-    return {f.id: crop_field(scan, registration, f) for f in template.fields if f.bubble_columns}
+    return crop_fields(scan, registration, [f for f in template.fields if f.bubble_columns])
 
 
 def _beside_blank(crops: Sequence[Crop], blanks: Sequence[Crop]) -> list[Crop]:
