@@ -105,14 +105,26 @@ def new(blank: Path, output: Path | None, page: str | None, number: int, force: 
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="evaluation.json to make a key of. Default: the one beside FILE, if there is one.",
 )
+@click.option(
+    "--scan",
+    "scans",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A page to lay the bubbles on. Default: the pictures beside FILE.",
+)
 @click.option("--force", is_flag=True, help="Write over a template that exists.")
-def import_(file: Path, output: Path | None, evaluation: Path | None, force: bool) -> None:
+def import_(
+    file: Path, output: Path | None, evaluation: Path | None, scans: tuple[Path, ...], force: bool
+) -> None:
     """Make a template from OMRChecker's template.json (FILE), and a key from its evaluation.json.
 
-    Pictures that FILE names (a marker, a reference) are copied beside the template.
+    Pictures that FILE names (a marker, a reference) are copied beside the template. Where pages lie beside
+    FILE, as OMRChecker has them, bubbles are laid on theirs.
     """
     from omrgrade.forms.evaluation import key_text, read_evaluation
-    from omrgrade.forms.importing import translate
+    from omrgrade.forms.importing import pictures_beside, translate
+    from omrgrade.images import read_scan
+    from omrgrade.records import PageRef
     from omrgrade.template import load_template
 
     output = output or Path(f"{file.stem}.yaml")
@@ -125,6 +137,15 @@ def import_(file: Path, output: Path | None, evaluation: Path | None, force: boo
         _write(output.with_name(name), data)
     _write(output, made.text.encode())
     loaded = load_template(output)
+    pages = list(scans) or pictures_beside(made)
+    if made.settle(loaded, (read_scan(PageRef(path=str(page))) for page in pages)):
+        _write(output, made.text.encode())
+        loaded = load_template(output)
+        click.echo(f"Bubbles are laid on those of {made.settled_on}", err=True)
+    elif pages:
+        click.echo(
+            "Note: none of the pictures beside it shows the bubbles; they are where FILE says", err=True
+        )
     if marked:
         key = output.with_name(f"{output.stem}-key.csv")
         _write(key, key_text(marked, made.ids, made.groups).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from typing import Any
 from omrgrade.errors import TemplateError
 from omrgrade.forms.evaluation import Evaluation
 from omrgrade.forms.omrchecker import Group, Imported, Line, paper_size, read_omrchecker
+from omrgrade.forms.settling import Scale, settled
+from omrgrade.images import SUFFIXES
+from omrgrade.records import Scan, Template
 
 BETWEEN_MARKERS = 0.85  # of a sheet's width lies between the middles of its corner markers, usually
 IGNORED = {
@@ -19,64 +22,102 @@ IGNORED = {
     "MedianBlur": "scans are smoothed as far as their own resolution asks for",
     "CLAHE": "readings go by the paper beside each bubble",
 }
+LOOKED_AT = 6  # pictures beside the JSON file, until one shows the bubbles
+_PAGES = SUFFIXES - {".pdf"}
 APART = 0.12  # mm between bubbles: where the source has them touch, ours are smaller
 _WHOSE = re.compile(r"roll|student|pupil|candidate|matric|^id$|_id$|enrol|regist|admission|seat|number", re.I)
 _RESERVED = {"source", "page", "student_id", "status", "total", "max", "percent", "to_review"}
 
 
-@dataclass(slots=True)
-class Translation:
-    """The template's text, the files to lay beside it, and what a person should know."""
-
-    text: str
-    files: dict[str, bytes] = field(default_factory=dict)  # name -> content
-    notes: list[str] = field(default_factory=list)
-    ids: dict[str, str] = field(default_factory=dict)  # OMRChecker's column -> our field id
-    groups: dict[str, Group] = field(default_factory=dict)  # by OMRChecker's column
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Place:
-    """How px become mm."""
+    """The page, and how px become mm."""
 
     width: float  # mm, of the page
     height: float
-    x: float  # mm, of px 0
-    y: float
-    across: float  # mm a px
-    down: float
+    scale: Scale
     registration: str  # YAML
 
 
+@dataclass(slots=True)
+class Translation:
+    """An OMRChecker template as ours, the files to lay beside it, and what a person should know."""
+
+    name: str
+    source: Imported
+    place: _Place
+    multiple: Sequence[str] = ()  # columns in which several marks are one answer
+    items: Sequence[str] | None = None  # columns that are questions; None: those not called like a number
+    settled_on: str = ""  # the page on which the bubbles were laid
+    files: dict[str, bytes] = field(default_factory=dict)  # name -> content
+    notes: list[str] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)  # OMRChecker's column -> our field id
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        """The fields by OMRChecker's column."""
+        return {group.name: group for group in self.source.groups}
+
+    @property
+    def text(self) -> str:
+        """Our template."""
+        scale = self.place.scale
+        entries = [
+            line
+            for run in _runs(self.source.groups, self.ids, self.multiple, self.items)
+            for line in _entry(run, self.ids, scale, self.multiple, self.items)
+        ]
+        return "\n".join([*_head(self), *entries]) + "\n"
+
+    def settle(self, template: Template, scans: Iterable[Scan]) -> bool:
+        """Lay the bubbles on those of the first page that shows them; template: this one, loaded."""
+        for scan in scans:
+            groups = settled(self.source.groups, self.place.scale, template, scan)
+            if groups:
+                self.source.groups = groups
+                self.settled_on = Path(scan.source).name
+                return True
+        return False
+
+
 def translate(path: Path, name: str, *, evaluation: Evaluation | None = None) -> Translation:
-    """Read `template.json` and write our template.
+    """Read a `template.json`.
 
     evaluation: says which columns are questions, and to which several marks are one answer. Without it, all
     are questions that are not called like a person's number.
     """
     source = read_omrchecker(path)
-    groups = {group.name: group for group in source.groups}
-    multiple = evaluation.multiple(groups) if evaluation else []
-    items = [question.name for question in evaluation.questions] if evaluation else None
-    result = Translation(text="", notes=list(source.notes))
-    place = _place(source, name, result)
-    result.groups = groups
-    result.ids = _ids(source.groups, result.notes)
-    entries = [
-        line
-        for group in _runs(source.groups, result.ids, multiple, items)
-        for line in _entry(group, result.ids, place, multiple, items)
-    ]
-    result.text = "\n".join([*_head(source, name, place, result.notes), *entries]) + "\n"
+    files: dict[str, bytes] = {}
+    notes = list(source.notes)
+    result = Translation(
+        name=name, source=source, place=_place(source, name, files, notes), files=files, notes=notes
+    )
+    if evaluation:
+        result.multiple = evaluation.multiple(result.groups)
+        result.items = [question.name for question in evaluation.questions]
+    result.ids = _ids(source.groups, notes)
     return result
 
 
-def _head(source: Imported, name: str, place: _Place, notes: Sequence[str]) -> list[str]:
+def pictures_beside(translation: Translation) -> list[Path]:
+    """Pictures in the JSON's folder and the folders in it: OMRChecker's way to lay out pages to be read."""
+    folder = translation.source.source.parent
+    named = set(translation.files.values())
+    found = [
+        p for pattern in ("*", "*/*") for p in sorted(folder.glob(pattern)) if p.suffix.lower() in _PAGES
+    ]
+    return [path for path in found if path.is_file() and path.read_bytes() not in named][:LOOKED_AT]
+
+
+def _head(made: Translation) -> list[str]:
+    name, place = made.name, made.place
+    settled_on = f"# Bubbles are where {made.settled_on} has them." if made.settled_on else ""
     lines = [
         "omrgrade: 1",
-        f"# Imported from OMRChecker's {source.source.name}. Columns are called as in OMRChecker's output,",
+        f"# Imported from OMRChecker's {made.source.source.name}. Columns are called as in its output,",
         "# lengths are mm. Where it lands on a page of yours: omrgrade template check THIS-FILE --scan PAGE",
-        *(f"# Note: {note}" for note in notes),
+        *filter(None, [settled_on]),
+        *(f"# Note: {note}" for note in made.notes),
         f"name: {name}",
         f"title: {name.replace('-', ' ').replace('_', ' ')}",
         f"page: [{place.width:g}, {place.height:g}]",
@@ -89,42 +130,44 @@ def _head(source: Imported, name: str, place: _Place, notes: Sequence[str]) -> l
 # ---------------------------------------------------------------- registration
 
 
-def _place(source: Imported, name: str, result: Translation) -> _Place:
+def _place(source: Imported, name: str, files: dict[str, bytes], notes: list[str]) -> _Place:
     """Which registration of ours does what the preprocessors did."""
     for used, _ in source.processors:
         if used in IGNORED:
-            result.notes.append(f"preProcessor {used}: not needed, {IGNORED[used]}")
+            notes.append(f"preProcessor {used}: not needed, {IGNORED[used]}")
         elif used not in ("CropOnMarkers", "CropPage", "FeatureBasedAlignment"):
-            result.notes.append(f"preProcessor {used}: not supported, left out")
+            notes.append(f"preProcessor {used}: not supported, left out")
     if (options := source.processor("CropOnMarkers")) is not None:
-        return _between_markers(source, options, name, result)
+        return _between_markers(source, options, name, files, notes)
     width, height = paper_size(source.width, source.height)
     if (options := source.processor("FeatureBasedAlignment")) is not None:
         blank = _picture(source, options.get("reference"), "FeatureBasedAlignment.reference")
         file = f"{name}-blank{blank.suffix.lower()}"
-        result.files[file] = blank.read_bytes()
+        files[file] = blank.read_bytes()
         registration = f"{{method: reference, blank: {file}}}"
     elif source.processor("CropPage") is not None:
         registration = "{method: page}  # the sheet's own edges, as CropPage did"
     else:
-        registration = "{method: frame}  # the picture is the page: OMRChecker did not look for it either"
-        result.notes.append(
-            "no CropPage, CropOnMarkers or FeatureBasedAlignment: pages must fill the picture; with a blank "
-            "form, 'registration: {method: reference, blank: form.pdf}' also finds shifted and turned ones"
+        registration = (
+            "{method: page}  # the sheet's edges, or else the picture's: OMRChecker took the picture"
         )
-    across, down = width / source.width, height / source.height
-    return _Place(
-        width=width, height=height, x=0.0, y=0.0, across=across, down=down, registration=registration
-    )
+        notes.append(
+            "no CropPage, CropOnMarkers or FeatureBasedAlignment: a page must about fill its picture; with a "
+            "blank form, 'registration: {method: reference, blank: form.pdf}' finds it anywhere"
+        )
+    scale = Scale(x=0.0, y=0.0, across=width / source.width, down=height / source.height)
+    return _Place(width=width, height=height, scale=scale, registration=registration)
 
 
-def _between_markers(source: Imported, options: Mapping[str, Any], name: str, result: Translation) -> _Place:
+def _between_markers(
+    source: Imported, options: Mapping[str, Any], name: str, files: dict[str, bytes], notes: list[str]
+) -> _Place:
     """The page that OMRChecker cuts out reaches from marker middle to marker middle; ours has them on it."""
     marker = _picture(source, options.get("relativePath"), "CropOnMarkers.relativePath")
     file = f"{name}-marker{marker.suffix.lower()}"
-    result.files[file] = marker.read_bytes()
+    files[file] = marker.read_bytes()
     for option in sorted(options.keys() - {"relativePath", "sheetToMarkerWidthRatio"}):
-        result.notes.append(f"CropOnMarkers.{option}: not needed, left out")
+        notes.append(f"CropOnMarkers.{option}: not needed, left out")
     sheet = 210.0 if source.height > 0.6 * source.width else 297.0
     scale = BETWEEN_MARKERS * sheet / source.width
     size = sheet / float(options.get("sheetToMarkerWidthRatio") or 17)
@@ -141,10 +184,7 @@ def _between_markers(source: Imported, options: Mapping[str, Any], name: str, re
     return _Place(
         width=round(width + 2 * rim_x, 1),
         height=round(height + 2 * rim_y, 1),
-        x=rim_x,
-        y=rim_y,
-        across=scale,
-        down=scale,
+        scale=Scale(x=rim_x, y=rim_y, across=scale, down=scale),
         registration=f"{{method: corners, marker: {file}, size: [{size:.2f}, {tall:.2f}], at: [{at}]}}",
     )
 
@@ -232,7 +272,7 @@ def _goes_on(run: Sequence[Group], group: Group, ids: Mapping[str, str]) -> bool
     ):
         return False
     one, two = last.lines[0], group.lines[0]
-    if replace(one, label="", x=0, y=0) != replace(two, label="", x=0, y=0):
+    if replace(one, block="", label="", x=0, y=0) != replace(two, block="", label="", x=0, y=0):
         return False
     if len(run) == 1:
         return True
@@ -243,7 +283,7 @@ def _goes_on(run: Sequence[Group], group: Group, ids: Mapping[str, str]) -> bool
 
 
 def _entry(
-    run: Sequence[Group], ids: Mapping[str, str], place: _Place, multiple: Sequence[str],
+    run: Sequence[Group], ids: Mapping[str, str], place: Scale, multiple: Sequence[str],
     items: Sequence[str] | None,
 ) -> list[str]:  # fmt: skip
     group = run[0]
@@ -261,7 +301,7 @@ def _entry(
     return _written("  - {", keys)
 
 
-def _joined_entry(group: Group, name: str, role: str, place: _Place) -> list[str]:
+def _joined_entry(group: Group, name: str, role: str, place: Scale) -> list[str]:
     """A field whose value is that of several lines in a row."""
     lines = [f"  - id: {name}", "    kind: grid", f"    role: {role}"]
     lines += ["    empty: any  # OMRChecker joins what is marked, too", "    columns:"]
@@ -280,7 +320,9 @@ def _repeated(lines: Sequence[Line]) -> list[list[Line]]:
     runs: list[list[Line]] = []
     for line in lines:
         run = runs[-1] if runs else []
-        alike = run and replace(run[-1], label="", x=0, y=0) == replace(line, label="", x=0, y=0)
+        alike = run and replace(run[-1], block="", label="", x=0, y=0) == replace(
+            line, block="", label="", x=0, y=0
+        )
         step = (line.x - run[-1].x, line.y - run[-1].y) if run else (0.0, 0.0)
         even = len(run) < 2 or max(
             abs(step[0] - (run[1].x - run[0].x)), abs(step[1] - (run[1].y - run[0].y))
@@ -292,7 +334,7 @@ def _repeated(lines: Sequence[Line]) -> list[list[Line]]:
     return runs
 
 
-def _geometry(line: Line, place: _Place) -> dict[str, str]:
+def _geometry(line: Line, place: Scale) -> dict[str, str]:
     """Where a line's bubbles are, mm."""
     width, height = line.width * place.across, line.height * place.down
     x, y = place.x + line.x * place.across, place.y + line.y * place.down

@@ -39,6 +39,7 @@ FITS = 0.07  # share by which a page's proportions may differ from paper that ha
 class Line:
     """The bubbles of one label: a row or a column, px."""
 
+    block: str
     label: str
     options: tuple[str, ...]
     x: float  # top-left corner of the first bubble
@@ -165,6 +166,7 @@ def _lines(path: Path, name: str, block: Any, data: Mapping[str, Any], notes: li
     down = direction == "vertical"
     for n, label in enumerate(labels):
         yield Line(
+            block=name,
             label=label,
             options=_options(where, values, notes),
             x=x + (n * step if down else 0),

@@ -37,10 +37,10 @@ class Shape:
         return self.rect.width, self.rect.height
 
 
-def find_shapes(blank: Blank) -> list[Shape]:
-    """Every ellipse and upright rectangle of a size to be marked or written in, and every solid one."""
+def find_shapes(blank: Blank, *, largest: float = LARGEST) -> list[Shape]:
+    """Every ellipse and upright rectangle up to `largest` mm to be marked or written in, and solid ones."""
     ink = find_ink(blank.pixels)
-    found = [*_outlines(ink), *_solids(blank.pixels)]
+    found = [*_outlines(ink, largest), *_solids(blank.pixels, largest)]
     return [replace(shape, ink=_inked(ink, shape)) for shape in _apart(found)]
 
 
@@ -53,7 +53,7 @@ def find_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(dark, np.uint8)
 
 
-def _outlines(ink: NDArray[np.uint8]) -> list[Shape]:
+def _outlines(ink: NDArray[np.uint8], largest: float) -> list[Shape]:
     contours, hierarchy = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if hierarchy is None:
         return []
@@ -62,10 +62,10 @@ def _outlines(ink: NDArray[np.uint8]) -> list[Shape]:
         if parent < 0:  # an outer edge: its largest hole says how wide the line is
             holes = list(_siblings(hierarchy[0], child))
             hole = max((cv2.contourArea(contours[k]) for k in holes), default=0.0)
-            shape = _classified(contours[n], -0.5 * _line(contours[n], hole))
+            shape = _classified(contours[n], -0.5 * _line(contours[n], hole), largest)
             if shape and hole >= HOLLOW * cv2.contourArea(contours[n]):
                 shapes.append(shape)
-        elif shape := _classified(contours[n], 0.5 * _line_round(ink, contours[n]) - 1):
+        elif shape := _classified(contours[n], 0.5 * _line_round(ink, contours[n]) - 1, largest):
             shapes.append(shape)  # a hole's contour runs through the ink round it, one px outside
     return shapes
 
@@ -106,10 +106,10 @@ def _run(ray: NDArray[np.uint8]) -> int:
     return int(paper[0]) if len(paper) else len(after)
 
 
-def _classified(contour: NDArray[np.int32], grow: float) -> Shape | None:
+def _classified(contour: NDArray[np.int32], grow: float, largest: float) -> Shape | None:
     """The shape of a contour, its bounding box grown by so many px on every side; None for any other."""
     x, y, width, height = cv2.boundingRect(contour)
-    if min(width, height) < SMALLEST * PX_PER_MM or max(width, height) > LARGEST * PX_PER_MM:
+    if min(width, height) < SMALLEST * PX_PER_MM or max(width, height) > largest * PX_PER_MM:
         return None
     rect = Rect(
         x=(x - grow) / PX_PER_MM,
@@ -132,14 +132,14 @@ def _is_ellipse(contour: NDArray[np.int32], x: int, y: int, width: int, height: 
     return float(np.abs(radius - 1).mean()) < ROUND
 
 
-def _solids(pixels: NDArray[np.uint8]) -> list[Shape]:
+def _solids(pixels: NDArray[np.uint8], largest: float) -> list[Shape]:
     """Solid rectangles and ellipses, darker than half way from paper to black."""
     paper = float(np.percentile(pixels, 90))
     dark = (cv2.GaussianBlur(pixels, (0, 0), 0.8) < 0.62 * paper).astype(np.uint8)
     contours, _ = cv2.findContours(dark, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     shapes = []
     for contour in contours:
-        shape = _classified(contour, 0.0)
+        shape = _classified(contour, 0.0, largest)
         if shape is None:
             continue
         x, y, width, height = cv2.boundingRect(contour)

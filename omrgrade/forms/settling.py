@@ -1,0 +1,194 @@
+"""Bubbles of an imported template laid on those of a real page.
+
+Templates measured by hand in pixels are off by up to half a bubble, and give the size of what was looked at,
+not of what is printed. A page that the template was made for shows where its bubbles are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from omrgrade.errors import PageError
+from omrgrade.forms.blank import PX_PER_MM, Blank
+from omrgrade.forms.omrchecker import Group, Line
+from omrgrade.forms.shapes import Shape, find_shapes
+from omrgrade.records import Scan, Template
+from omrgrade.registration import METHODS
+
+Array = NDArray[np.float64]
+
+ENOUGH = 0.4  # share of the bubbles that must be seen for a page to say something
+OFF = 0.55  # of the distance between bubbles: by so much a bubble may be off its place
+SIZES = 0.6, 1.9  # times the size in the template: outlines of other sizes are not its bubbles
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """How the px of the imported template become mm."""
+
+    x: float  # mm, of px 0
+    y: float
+    across: float  # mm a px
+    down: float
+
+
+def settled(groups: Sequence[Group], scale: Scale, template: Template, scan: Scan) -> list[Group] | None:
+    """The groups with their bubbles where this page has them; None where it does not show them."""
+    best: tuple[float, list[Group]] = (ENOUGH, [])
+    try:
+        for attempt in METHODS[template.fiducials.method](scan, template):
+            for place in attempt:
+                if not _upright(place.page_to_scan):
+                    continue  # such templates are of pictures as they are, never turned
+                share, found = _on_page(groups, scale, _flattened(scan, template, place.page_to_scan))
+                if share > best[0]:
+                    best = share, found
+    except PageError:
+        pass  # the attempts are at an end
+    return best[1] or None
+
+
+def _upright(page_to_scan: Array) -> bool:
+    """Whether the page's right is about the picture's."""
+    across = page_to_scan[:2, 0] - page_to_scan[2, 0] * page_to_scan[:2, 2]
+    return bool(across[0] > abs(across[1]))
+
+
+def _flattened(scan: Scan, template: Template, page_to_scan: Array) -> Blank:
+    """The page as the matrix lays it flat, like a blank form."""
+    width, height = round(template.page_width * PX_PER_MM), round(template.page_height * PX_PER_MM)
+    step = 1 / PX_PER_MM
+    to_mm = np.array([[step, 0, step / 2], [0, step, step / 2], [0, 0, 1.0]])
+    flat = cv2.warpPerspective(
+        scan.pixels, page_to_scan @ to_mm, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    pixels = np.asarray(flat, np.uint8)
+    return Blank(source=scan.source, pixels=pixels, width=template.page_width, height=template.page_height)
+
+
+# ---------------------------------------------------------------- matching
+
+
+@dataclass(frozen=True, slots=True)
+class _Bubble:
+    """A bubble of the template: which line, the how many-th in it, and where, mm."""
+
+    line: Line
+    number: int
+    x: float
+    y: float
+
+
+def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> tuple[float, list[Group]]:
+    """Share (0-1) of the bubbles seen on the page, and the groups laid on them."""
+    lines = [line for group in groups for line in group.lines]
+    bubbles = [bubble for line in lines for bubble in _bubbles(line, scale)]
+    places = np.array([(b.x, b.y) for b in bubbles])
+    width = float(np.median([line.width for line in lines])) * scale.across
+    height = float(np.median([line.height for line in lines])) * scale.down
+    usual = (width + height) / 2
+    shapes = [
+        s
+        for s in find_shapes(page, largest=SIZES[1] * usual)
+        if not s.solid and SIZES[0] * usual < max(s.size) < SIZES[1] * usual
+    ]
+    if len(shapes) < ENOUGH * len(bubbles):
+        return 0.0, []
+    centres = np.array([shape.rect.centre for shape in shapes])
+    reach = OFF * min(abs(line.gap) * (scale.down if line.down else scale.across) for line in lines)
+    shift = _common_shift(places, centres, reach)
+    nearest, near = _nearest(places + shift, centres, reach)
+    size = (
+        np.median([shapes[n].size for n in nearest[near]], axis=0)
+        if near.any()
+        else np.array([width, height])
+    )
+    seen: dict[str, list[tuple[_Bubble, Shape]]] = defaultdict(list)
+    for bubble, shape, good in zip(bubbles, nearest, near, strict=True):
+        if good:
+            seen[bubble.line.block].append((bubble, shapes[shape]))
+    moved = {
+        line.label: line
+        for block in dict.fromkeys(line.block for line in lines)
+        for line in _laid([line for line in lines if line.block == block], seen[block], shift, size, scale)
+    }
+    found = [replace(group, lines=tuple(moved[line.label] for line in group.lines)) for group in groups]
+    return float(near.mean()), found
+
+
+def _bubbles(line: Line, scale: Scale) -> list[_Bubble]:
+    result = []
+    for n in range(len(line.options)):
+        x = line.x + line.width / 2 + (0 if line.down else n * line.gap)
+        y = line.y + line.height / 2 + (n * line.gap if line.down else 0)
+        result.append(_Bubble(line, n, scale.x + x * scale.across, scale.y + y * scale.down))
+    return result
+
+
+def _common_shift(places: Array, centres: Array, reach: float) -> Array:
+    """By how much (mm) most bubbles are off together: the fullest spot among their neighbours' offsets."""
+    offsets = np.concatenate(
+        [
+            near
+            for place in places
+            if len(near := (centres - place)[np.abs(centres - place).max(axis=1) < reach])
+        ]
+        or [np.zeros((1, 2))]
+    )
+    sample = offsets[:: max(len(offsets) // 400, 1)]
+    votes = (np.hypot(*(sample[:, None] - offsets[None]).transpose(2, 0, 1)) < reach / 4).sum(axis=1)
+    middle = sample[int(votes.argmax())]
+    close = offsets[np.hypot(*(offsets - middle).T) < reach / 3]
+    return np.asarray(np.median(close, axis=0), np.float64)
+
+
+def _nearest(places: Array, centres: Array, reach: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """For each place the nearest centre, and whether it is within reach (mm)."""
+    distance = np.hypot(*(places[:, None] - centres[None]).transpose(2, 0, 1))
+    nearest = distance.argmin(axis=1)
+    return nearest, distance[np.arange(len(places)), nearest] < reach
+
+
+def _laid(
+    lines: Sequence[Line], seen: Sequence[tuple[_Bubble, Shape]], shift: Array, size: Array, scale: Scale
+) -> list[Line]:
+    """One block's lines, evenly spaced, through the bubbles seen; with too few of these only shifted."""
+    width, height = float(size[0]) / scale.across, float(size[1]) / scale.down
+    number = {line.label: n for n, line in enumerate(lines)}
+    enough = len(seen) >= max(ENOUGH * sum(len(line.options) for line in lines), 4)
+    design = np.array([(1.0, b.number, number[b.line.label]) for b, _ in seen]).reshape(-1, 3)
+    if not enough or len(set(design[:, 1])) < 2 or (len(lines) > 1 and len(set(design[:, 2])) < 2):
+        dx, dy = shift[0] / scale.across, shift[1] / scale.down
+        return [
+            replace(
+                line, x=line.x + dx + (line.width - width) / 2, y=line.y + dy + (line.height - height) / 2,
+                width=width, height=height,
+            )
+            for line in lines
+        ]  # fmt: skip
+    centres = np.array([shape.rect.centre for _, shape in seen])
+    across, down = (_even(design, centres[:, axis]) for axis in (0, 1))
+    result = []
+    for n, line in enumerate(lines):
+        x = (across[0] + n * across[2] - scale.x) / scale.across - width / 2
+        y = (down[0] + n * down[2] - scale.y) / scale.down - height / 2
+        gap = down[1] / scale.down if line.down else across[1] / scale.across
+        result.append(replace(line, x=x, y=y, width=width, height=height, gap=gap))
+    return result
+
+
+def _even(design: Array, places: Array) -> Array:
+    """First place, step from bubble to bubble, step from line to line: fitted, twice, without the worst."""
+    kept = np.ones(len(places), bool)
+    for _ in range(3):
+        fit = np.linalg.lstsq(design[kept], places[kept], rcond=None)[0]
+        error = np.abs(design @ fit - places)
+        kept = error <= max(3 * float(np.median(error)), 0.05)
+    return np.asarray(fit, np.float64)
