@@ -176,7 +176,7 @@ def test_template_check_draws_the_layout(tmp_path):
     out = tmp_path / "layout.png"
     result = CliRunner().invoke(cli, ["template", "check", "mixed-letter", "-o", str(out)])
     assert result.exit_code == 0
-    assert "22 items, 1 identifiers" in result.stderr
+    assert "22 items, 2 identifiers" in result.stderr
     image = cv2.imread(str(out))
     assert np.array_equal(image, render_layout(load_template("mixed-letter")))
 

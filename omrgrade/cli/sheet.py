@@ -20,15 +20,43 @@ import click
     "--roster",
     "roster_path",
     type=click.Path(path_type=Path),
-    help="Pupils (CSV or XLSX): prints their names on a class list such as marklist-a4.",
+    help="Pupils (CSV or XLSX): a sheet each, with name, number and QR code; a class list gets their names.",
 )
-def command(template: str, output: Path | None, roster_path: Path | None) -> None:
-    """Print TEMPLATE (a file, or a bundled name such as numeric-a4) as a vector PDF."""
-    from omrgrade.render import render_pdf
+@click.option("--back", help="Template of the other side; with --roster.")
+@click.option("--double-sided", is_flag=True, help="Every pupil begins on a new leaf; with --roster.")
+@click.option(
+    "--sort",
+    type=click.Choice(["roster", "name", "number"]),
+    default="roster",
+    show_default=True,
+    help="Order of the pupils' sheets.",
+)
+def command(
+    template: str,
+    output: Path | None,
+    roster_path: Path | None,
+    back: str | None,
+    double_sided: bool,
+    sort: str,
+) -> None:
+    """Print TEMPLATE (a file, or a bundled name such as numeric-a4) as a vector PDF.
+
+    With --roster a sheet for every pupil: when it is read, its QR code says whose it is, and a student number
+    written by hand that says otherwise is put under review.
+    """
+    from omrgrade.render import render_pdf, write_pdf
+    from omrgrade.render.prefilled import prefilled_pdf
     from omrgrade.roster import load_roster
     from omrgrade.template import load_template
 
     loaded = load_template(template)
     output = output or Path(f"{loaded.name}.pdf")
-    render_pdf(loaded, output, load_roster(roster_path) if roster_path else None)
+    roster = load_roster(roster_path) if roster_path else None
+    if roster is None and (back or double_sided):
+        raise click.UsageError("--back and --double-sided are for pupils' sheets: give --roster too")
+    if roster is None or any(field.row for field in loaded.fields):
+        render_pdf(loaded, output, roster)
+    else:
+        sheets = [loaded, load_template(back)] if back else [loaded]
+        write_pdf(prefilled_pdf(sheets, roster, order=sort, double_sided=double_sided or bool(back)), output)
     click.echo(f"{output}: print it at 100 %, not fitted to the page", err=True)

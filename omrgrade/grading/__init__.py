@@ -133,7 +133,7 @@ def _agreed(readings: Sequence[FieldReading]) -> FieldReading:
     printed = [reading for reading in readings if reading.kind == PRINTED]
     if certain := [reading for reading in printed if reading.status == "read"]:
         return certain[0]
-    readings = [reading for reading in readings if reading.kind != PRINTED] or readings
+    readings = [r for r in readings if r.kind != PRINTED and r.status != "blank"] or readings
     written = [reading for reading in readings if reading.status != "blank"]
     certain = [reading for reading in written if reading.status == "read"]
     if certain and all(_same(reading.value, certain[0].value) for reading in written):

@@ -16,7 +16,15 @@ from omrgrade.render.header import draw_header
 from omrgrade.render.paper import Paper, Text
 from omrgrade.render.rows import draw_rows, list_pages
 
-__all__ = ["pdf_bytes", "render_layout", "render_page", "render_pdf"]
+__all__ = [
+    "draw_sheet",
+    "page_pixels",
+    "pdf_bytes",
+    "render_layout",
+    "render_page",
+    "render_pdf",
+    "write_pdf",
+]
 
 _LAYOUT_PX_PER_MM = 6.0
 _CLEAR_OF_DIGITS = 1.2  # mm between print and a digit box: what is read round a box must be white
@@ -29,7 +37,11 @@ _COLOURS = {"digits": _BLUE, "number": _BLUE, "choice": _GREEN, "grid": _PURPLE}
 
 def render_pdf(template: Template, path: str | Path, roster: Roster | None = None) -> None:
     """Write the sheet as vector PDF, fonts embedded; the same template and roster give the same bytes."""
-    data = pdf_bytes(template, roster)
+    write_pdf(pdf_bytes(template, roster), path)
+
+
+def write_pdf(data: bytes, path: str | Path) -> None:
+    """Write a printed sheet's PDF; `OutputError` if that cannot be done."""
     try:
         Path(path).write_bytes(data)
     except OSError as error:
@@ -51,12 +63,13 @@ def pdf_bytes(template: Template, roster: Roster | None = None) -> bytes:
     for part, pupils in enumerate(pages):
         if part:
             paper.next_page()
-        _draw_sheet(paper, template)
+        draw_sheet(paper, template)
         draw_rows(paper, template, pupils, part if roster else None)
     return paper.finish()
 
 
-def _draw_sheet(paper: Paper, template: Template) -> None:
+def draw_sheet(paper: Paper, template: Template) -> None:
+    """The blank sheet on the present page."""
     if template.fiducials.method == "reference":  # the form exists: what is printed is all on it
         whole = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
         paper.picture(template.fiducials.picture, whole)
@@ -68,7 +81,7 @@ def _draw_sheet(paper: Paper, template: Template) -> None:
     labels = _labels(template)
     _check_clearance(template, labels)
     for made in template.fields:
-        for box in made.boxes:
+        for box in made.boxes if made.kind != "barcode" else ():  # paper to print or stick a code on
             if not made.bubble_columns:
                 paper.box(box)
             else:
@@ -83,7 +96,12 @@ def render_page(template: Template, dpi: float = 300.0) -> NDArray[np.uint8]:
     Returns (height, width) uint8 grey. The page fills the image exactly, so page mm -> px (centres at whole
     numbers) is x * width / page_width - 0.5, and y likewise.
     """
-    page = pypdfium2.PdfDocument(pdf_bytes(template))[0]
+    return page_pixels(pdf_bytes(template), dpi)
+
+
+def page_pixels(pdf: bytes, dpi: float) -> NDArray[np.uint8]:
+    """The first page of a PDF as (height, width) uint8 grey."""
+    page = pypdfium2.PdfDocument(pdf)[0]
     pixels = page.render(scale=dpi / 72, grayscale=True).to_numpy()
     return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]), dtype=np.uint8)
 

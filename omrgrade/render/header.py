@@ -73,6 +73,13 @@ def _name_line(paper: Paper, area: Rect, whose: str) -> None:
         paper.line([(left + text_width(word, 3.4) + 2, y + 0.4), (right, y + 0.4)], grey=0.4)
 
 
+def name_room(area: Rect) -> tuple[float, float, float]:
+    """Where a name goes on the name line: x, y of the baseline, and how wide it may be, mm."""
+    left = area.x + text_width("Name", 3.4) + 3.5
+    right = area.right - min(45.0, area.width * 0.35) - 5
+    return left, area.y + _NAME_HEIGHT - 2.9, right - left
+
+
 def _instructions(
     paper: Paper, template: Template, left: float, top: float, width: float, height: float
 ) -> float:
@@ -108,13 +115,17 @@ def _wrap(paragraph: str, size: float, width: float) -> list[str]:
 
 def _digits_picture(paper: Paper, x: float, y: float) -> None:
     """The ten digits, each in its box."""
-    for strokes in _MODEL_HAND:
-        cell = Rect(x=x, y=y + 2.0, width=4.6, height=5.8)
-        paper.box(cell, line=0.2, grey=0.5)
-        for stroke in strokes.split("/"):
-            points = [[float(value) / 100 for value in point.split()] for point in stroke.split(",")]
-            paper.curve([(x + 1.2 + 2.2 * px, y + 3.1 + 3.6 * py) for px, py in points])
+    for digit in range(10):
+        paper.box(Rect(x=x, y=y + 2.0, width=4.6, height=5.8), line=0.2, grey=0.5)
+        model_digit(paper, digit, Rect(x=x + 1.2, y=y + 3.1, width=2.2, height=3.6), line=0.4)
         x += 5.4
+
+
+def model_digit(paper: Paper, digit: int, area: Rect, *, line: float) -> None:
+    """A digit as a model hand writes it, filling `area`, with a pen `line` mm wide."""
+    for stroke in _MODEL_HAND[digit].split("/"):
+        points = [[float(value) / 100 for value in point.split()] for point in stroke.split(",")]
+        paper.curve([(area.x + area.width * x, area.y + area.height * y) for x, y in points], line=line)
 
 
 def _bubbles_picture(paper: Paper, x: float, y: float) -> None:

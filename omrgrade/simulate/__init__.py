@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from omrgrade.errors import OutputError
 from omrgrade.records import Field, Matrix, Pupil, Template
 from omrgrade.render import render_page
+from omrgrade.render.prefilled import prefilled_page
 from omrgrade.simulate.camera import photo
 from omrgrade.simulate.files import save_capture, write_key, write_roster, write_truth
 from omrgrade.simulate.handwriting import Digits, write_digit, write_number
@@ -86,7 +87,7 @@ def _simulate(
     template: Template, truth: dict[str, str], habits: Habits, profile: str, turn: int | None, digits: Digits,
     rng: np.random.Generator,
 ) -> SimulatedPage:  # fmt: skip
-    printed = _blank(template)
+    printed = _printed(template, truth)
     ink = np.zeros_like(printed)
     px_per_mm = printed.shape[1] / template.page_width, printed.shape[0] / template.page_height
     for made in template.fields:
@@ -117,6 +118,12 @@ def _blank(template: Template) -> NDArray[np.uint8]:
     return render_page(template, _DPI)
 
 
+def _printed(template: Template, truth: Mapping[str, str]) -> NDArray[np.uint8]:
+    """The sheet as it was handed out: blank, or printed for the pupil whose number its barcode is to have."""
+    numbers = [truth[made.id] for made in template.fields if made.kind == "barcode" and truth[made.id]]
+    return prefilled_page(template, Pupil(student_id=numbers[0]), _DPI) if numbers else _blank(template)
+
+
 @functools.lru_cache(maxsize=1)
 def _default_digits() -> Digits:
     return Digits.load()
@@ -129,6 +136,8 @@ def _fill_field(
     ink: NDArray[np.uint8], made: Field, value: str, px_per_mm: tuple[float, float], habits: Habits,
     digits: Digits, rng: np.random.Generator,
 ) -> None:  # fmt: skip
+    if made.kind == "barcode":
+        return
     if made.kind == "digits":
         empty = len(made.boxes) - len(value)
         first = empty if habits.align_right else 0

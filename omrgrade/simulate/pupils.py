@@ -54,7 +54,8 @@ def make_roster(template: Template, count: int, rng: np.random.Generator) -> lis
 
 def _identifier(template: Template) -> Field | None:
     """The field that says whose sheet it is: the first that holds a number."""
-    return next((made for made in template.identifiers if made.kind != "choice" and not made.same_as), None)
+    numbers = (f for f in template.identifiers if f.kind not in ("choice", "barcode") and not f.same_as)
+    return next(numbers, None)
 
 
 def _written(number: int, signs: tuple[str, ...]) -> str:
@@ -72,7 +73,9 @@ def fill_in(
     """What one pupil writes: field -> value, "" for nothing, several marks joined by "+"."""
     values: dict[str, str] = {}
     for made in template.fields:
-        if made.same_as:
+        if made.kind == "barcode":
+            values[made.id] = ""  # printed, not filled in
+        elif made.same_as:
             values[made.id] = values.get(made.same_as, "")
         elif made.role == "identifier":
             values[made.id] = student_id if made is _identifier(template) else "+".join(_answer(made, rng))

@@ -6,7 +6,7 @@ import re
 from typing import Literal, cast
 
 from omrgrade.records import Field, Rect, Role
-from omrgrade.template.layout import KINDS
+from omrgrade.template.layout import BARCODES, KINDS
 from omrgrade.template.legal import read_legal
 from omrgrade.template.source import Mapping
 
@@ -48,6 +48,8 @@ def _expand(entry: Mapping) -> list[Field]:
     role = cast(Role, entry.choice("role", ("identifier", "item", "info")))
     if role == "item" and (clash := _RESERVED.intersection(ids)):
         raise entry.error("id", "is a column of marks.csv", fix="rename the field", received=min(clash))
+    if role == "item" and kind == "barcode":
+        raise entry.error("role", "of a barcode is identifier or info: nobody answers with one")
     label = entry.text("label", default="{n}" if role == "item" else "")
     return [
         Field(
@@ -67,6 +69,7 @@ def _expand(entry: Mapping) -> list[Field]:
                 Literal["none", "ends", "any"], entry.choice("empty", ("none", "ends", "any"), "none")
             ),
             digits=entry.integer("digits", 1, 4) if "digits" in entry else 4,
+            formats=_formats(entry) if kind == "barcode" else (),
             row=row if entry.flag("rows", default=False) else 0,
             name_room=entry.number("name_room", 0, 200, 0.0),
             version=entry.flag("version", default=False),
@@ -142,8 +145,20 @@ def _check_same_as(made: Field, fields: dict[str, Field], entry: Mapping) -> Non
         raise entry.error(
             "same_as", f"points to {other.id!r}, which itself points on", fix="point to one field"
         )
-    if other.role != made.role or _length(other) != _length(made):
+    if made.kind != "barcode" and other.kind == "barcode":
+        raise entry.error("same_as", f"points to the barcode {other.id!r}", fix="let the barcode point here")
+    if other.role != made.role or (made.kind != "barcode" and _length(other) != _length(made)):
         raise entry.error("same_as", f"points to {other.id!r}, which has another role or number of digits")
+
+
+def _formats(entry: Mapping) -> tuple[str, ...]:
+    """Which barcodes are looked for: all that are known unless the template says so."""
+    formats = entry.texts("formats") if "formats" in entry else BARCODES
+    if not formats or not set(formats) <= set(BARCODES):
+        raise entry.error(
+            "formats", f"must be among {', '.join(BARCODES)}", fix="write them like [qr, code128]"
+        )
+    return formats
 
 
 def _length(made: Field) -> int:

@@ -9,6 +9,8 @@ from omrgrade.template.source import Mapping
 
 SMALLEST_DIGIT = 5.0  # mm: in less nobody writes a legible digit
 SMALLEST_BUBBLE = 1.5  # mm: existing forms have bubbles of 2 mm; on new ones 4 mm or more are wise
+SMALLEST_BARCODE = 8.0  # mm
+BARCODES = ("qr", "code128", "ean")  # keys of barcodes.FORMATS
 NARROWEST = 0.1  # mm between bubbles
 
 Boxes = tuple[Rect, ...]
@@ -25,6 +27,10 @@ def _digits(entry: Mapping) -> Laid:
 
 def _number(entry: Mapping) -> Laid:
     return _grid(entry, 1, 1, (0.0, 0.0), SMALLEST_DIGIT), (), ()
+
+
+def _barcode(entry: Mapping) -> Laid:
+    return _grid(entry, 1, 1, (0.0, 0.0), SMALLEST_BARCODE), (), ()
 
 
 def _choice(entry: Mapping) -> Laid:
@@ -75,6 +81,7 @@ KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
         _number_grid,
         ("boxes", "options", "columns", "direction", "empty", "square", "struck_out", "legal"),
     ),
+    "barcode": (_barcode, ("formats",)),
 }
 """kind -> how its boxes are laid out, and the keys it has besides the common ones."""
 

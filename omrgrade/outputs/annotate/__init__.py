@@ -19,7 +19,7 @@ from omrgrade.cropping import upright_preview
 from omrgrade.errors import PageError
 from omrgrade.grading import NOT_COUNTED
 from omrgrade.images import page_digest, read_scan
-from omrgrade.outputs.annotate.ink import AMBER, BLACK, GREEN, GREY, RED, Colour, Pen, width_of
+from omrgrade.outputs.annotate.ink import AMBER, BLACK, GREEN, GREY, RED, Colour, Pen
 from omrgrade.outputs.csvtext import number_text
 from omrgrade.outputs.drawing import CROSS, TICK
 from omrgrade.outputs.labels import Label, Word, ink_integral, place
@@ -35,6 +35,7 @@ from omrgrade.records import (
     SheetMarks,
     Template,
 )
+from omrgrade.render.lettering import width_of
 
 CLASS_FILE = "class.pdf"
 _PX_PER_MM = 7.0  # of a page taken from its scan: 180 dpi

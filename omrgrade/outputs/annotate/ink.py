@@ -5,16 +5,12 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, Literal
 
-import cv2
-import numpy as np
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
-from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
-from omrgrade.outputs import drawing
 from omrgrade.records import Rect
-from omrgrade.render.paper import Font, text_width
+from omrgrade.render.lettering import has_letters, lettering, width_of
 
 Colour = tuple[float, float, float]
 """Red, green, blue, 0-1."""
@@ -23,7 +19,6 @@ RED: Colour = (0.78, 0.12, 0.12)
 AMBER: Colour = (0.80, 0.38, 0.0)
 GREY: Colour = (0.42, 0.42, 0.42)
 BLACK: Colour = (0.1, 0.1, 0.1)
-_RASTER = 12.0  # px per mm of text that the sheet's font has no letters for
 
 
 class Pen:
@@ -61,24 +56,14 @@ class Pen:
         """One line of text with its baseline at y; x after it."""
         width = width_of(text, size, bold=bold)
         x = x - width if align == "right" else x
-        if _has_letters(text, bold):
+        if has_letters(text, "VeraBd" if bold else "Vera"):
             self._canvas.setFillColorRGB(*colour)
             self._canvas.setFont("VeraBd" if bold else "Vera", size * mm)
             self._canvas.drawString(x * mm, (self._height - y) * mm, text)
         else:
-            self._raster(text, x, y, size, colour, bold)
+            line = lettering(text, size, bold=bold, colour=colour)
+            self.picture(line.png, Rect(x=x, y=y - line.baseline, width=line.width, height=line.height))
         return x + width
-
-    def _raster(self, text: str, x: float, y: float, size: float, colour: Colour, bold: bool) -> None:
-        pixels = round(size * _RASTER)
-        blank = np.full((2 * pixels, drawing.text_width(text, pixels, bold=bold) + 4, 3), 255, np.uint8)
-        drawing.write(blank, text, 0, round(1.4 * pixels), pixels, (0, 0, 0), bold=bold)
-        picture = np.zeros((*blank.shape[:2], 4), np.uint8)
-        picture[..., :3] = [round(255 * value) for value in colour[::-1]]  # BGR
-        picture[..., 3] = 255 - blank[..., 0]
-        height, width = picture.shape[0] / _RASTER, picture.shape[1] / _RASTER
-        png = cv2.imencode(".png", picture)[1].tobytes()
-        self.picture(png, Rect(x=x, y=y - 1.4 * pixels / _RASTER, width=width, height=height))
 
     def tick(self, x: float, y: float, size: float, colour: Colour) -> None:
         """A check mark in a square of side `size` whose bottom left corner is (x, y)."""
@@ -129,18 +114,3 @@ class Pen:
     def _line(self, width: float, colour: Colour) -> None:
         self._canvas.setStrokeColorRGB(*colour)
         self._canvas.setLineWidth(width * mm)
-
-
-def width_of(text: str, size: float, *, bold: bool = False) -> float:
-    """Printed width of a line, mm."""
-    if _has_letters(text, bold):
-        return text_width(text, size, "VeraBd" if bold else "Vera")
-    return drawing.text_width(text, round(size * _RASTER), bold=bold) / _RASTER
-
-
-def _has_letters(text: str, bold: bool) -> bool:
-    """Whether the embedded font has all of them."""
-    font: Font = "VeraBd" if bold else "Vera"
-    text_width("", 1.0, font)  # registers it
-    known = pdfmetrics.getFont(font).face.charToGlyph
-    return all(ord(c) in known for c in text)
