@@ -1,8 +1,8 @@
 """Boxes as landmarks whatever they look like: what an empty one looks like is learned from the page itself.
 
 Templates written for other programs say where a bubble is, but not its exact size, and print may be pale,
-thick or have letters in it. The median of all boxes shows an empty one, as most are; the two lines that stand in it
-symmetrically say where its middle is; and each box is then compared with it.
+thick or have letters in it. The median of all boxes shows an empty one, as most are; the two lines that stand
+in it symmetrically say where its middle is; and each box is then compared with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIKE = 0.45
 FEWEST = 8
 """Boxes of one size: of fewer there is no telling what an empty one looks like."""
 
-_LINE = 0.1  # of the contrast: lines of an empty box that stand out less are none
+_LINE = 0.05  # of the contrast: lines of an empty box that stand out less are none
 _SIZES = np.linspace(0.65, 1.35, 29)  # of what the template says
 
 Floats = NDArray[np.float32]
@@ -110,15 +110,13 @@ def _pictures(
 
 def _middle(empty: Floats, size: tuple[float, float], reach: float) -> tuple[float, float] | None:
     """Where the middle of an empty box is from the middle of its picture, mm; None if there are no lines."""
-    height, width = empty.shape
-    across = empty[round(height / 2 - size[1] * PX / 6) : round(height / 2 + size[1] * PX / 6) + 1].mean(
-        axis=0
-    )
-    down = empty[:, round(width / 2 - size[0] * PX / 6) : round(width / 2 + size[0] * PX / 6) + 1].mean(
-        axis=1
-    )
-    x, y = _symmetric(across, size[0], reach), _symmetric(down, size[1], reach)
-    return None if x is None or y is None else (x, y)
+    x = _symmetric(empty.mean(axis=0), size[0], reach)  # along whole columns: it may be off in y
+    if x is None:
+        return None
+    column, near = (empty.shape[1] - 1) / 2 + x * PX, size[0] * PX / 5
+    strip = empty[:, max(round(column - near), 0) : round(column + near) + 1]
+    y = _symmetric(strip.mean(axis=1), size[1], reach)
+    return None if y is None else (x, y)
 
 
 def _symmetric(profile: Floats, side: float, reach: float) -> float | None:

@@ -31,7 +31,7 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     """What may be the sheet's outlines in turn, each in the quarter turns that its shape allows."""
     size = (template.page_width, template.page_height)
     for quad in sheets(scan.pixels):
-        yield [located(matrix) for matrix in placed(quad, size)]
+        yield from near(quad, size)
     raise RegistrationError(
         "the edges of the sheet were not found",
         where=scan.source,
@@ -39,9 +39,14 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     )
 
 
-def located(matrix: Array) -> Located:
-    """A place that is right to `REACH`."""
-    return Located(page_to_scan=matrix, contrast=0.0, reach=REACH)
+def near(quad: Array, size: tuple[float, float]) -> Iterator[Sequence[Located]]:
+    """Places of a page of that size, mm, on a quad (4, 2): as it is, then with print `REACH` off.
+
+    Not at once: rows of bubbles look alike one row further.
+    """
+    matrices = placed(quad, size)
+    yield [Located(page_to_scan=matrix, contrast=0.0) for matrix in matrices]
+    yield [Located(page_to_scan=matrix, contrast=0.0, reach=REACH) for matrix in matrices]
 
 
 def placed(quad: Array, size: tuple[float, float]) -> list[Array]:

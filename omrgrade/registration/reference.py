@@ -19,8 +19,7 @@ from omrgrade.errors import RegistrationError
 from omrgrade.placing import project
 from omrgrade.records import Scan, Template
 from omrgrade.registration.geometry import Array, Located
-from omrgrade.registration.page import located as at_page
-from omrgrade.registration.page import placed, sheets
+from omrgrade.registration.page import near, sheets
 
 Grey = NDArray[np.uint8]
 
@@ -55,7 +54,7 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     if places:
         yield places
     for quad in sheets(scan.pixels):
-        yield [at_page(matrix) for matrix in placed(quad, (template.page_width, template.page_height))]
+        yield from near(quad, (template.page_width, template.page_height))
     raise RegistrationError(
         "the form was not found on the page",
         where=scan.source,
