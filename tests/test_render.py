@@ -186,7 +186,7 @@ def test_template_check_names_the_mistake(tmp_path):
     bad.write_text(bundled("templates", "numeric-a4.yaml").read_text().replace("boxes: 3", "boxes: three"))
     result = CliRunner().invoke(cli, ["template", "check", str(bad), "-o", str(tmp_path / "x.png")])
     assert isinstance(result.exception, TemplateError) and result.exception.exit_code == 3
-    assert "bad.yaml:16: 'boxes' of field 'q1..q20' must be a number (received 'three')" in str(
+    assert "bad.yaml:17: 'boxes' of field 'q1..q20' must be a number (received 'three')" in str(
         result.exception
     )
     assert not (tmp_path / "x.png").exists()
