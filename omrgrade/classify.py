@@ -136,8 +136,8 @@ def card_from_json(text: str, *, where: str = "model card") -> ModelCard:
     """Parse and check a card; ModelError names the key that is wrong."""
     try:
         found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ModelError("the model card is not JSON", where=where, received=str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError("the model card is not JSON", where=where, received=str(error)[:200]) from error
     if not isinstance(found, dict):
         raise ModelError("the model card must be a JSON object", where=where, received=type(found).__name__)
     known = {f.name: f for f in dataclasses.fields(ModelCard)}

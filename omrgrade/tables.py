@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import io
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from omrgrade.errors import OmrgradeError
 
 MAX_BYTES = 20_000_000  # a key or roster of this size is another file
 MAX_ROWS = 200_000
+MAX_UNFOLDED = 200_000_000  # bytes of a workbook's parts; they are packed a hundredfold and more
 _SEPARATORS = ",;\t"
 # Characters that no cell of a key or roster needs: a file with them is binary.
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f]")
@@ -208,6 +210,15 @@ def _xlsx_lines(path: Path, data: bytes, error: type[OmrgradeError]) -> Iterator
     import openpyxl
 
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unfolded = sum(entry.file_size for entry in archive.infolist())
+        if unfolded > MAX_UNFOLDED:
+            raise error(
+                f"unfolds to more than {MAX_UNFOLDED // 1_000_000} MB",
+                where=str(path),
+                fix="check the path, or save it as CSV UTF-8",
+                received=unfolded,
+            )
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         rows = sheet.iter_rows(max_row=MAX_ROWS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from omrgrade.resources import bundled
 MAX_BYTES = 2_000_000_000  # of unfolded arrays: more than a million box crops
 _DAMAGE = (
     ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, MemoryError, OverflowError, TypeError,
-    SyntaxError, RuntimeError, KeyError,
+    SyntaxError, RuntimeError, KeyError, tokenize.TokenError,
 )  # fmt: skip
 """What NumPy and zipfile raise for archives that are damaged, encrypted, or lie about their sizes."""
 KEYS = ("x_train", "y_train", "x_test", "y_test")
