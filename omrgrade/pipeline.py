@@ -172,6 +172,7 @@ class PageWork:
     model: str | None = None  # path of the ONNX file; None: the bundled one
     policy: Policy | None = None  # None: the default one, with the model's thresholds
     limits: Limits | None = None  # None: the default ones
+    previews: bool = True  # bring a picture of every page; it can be had from its scan later
 
     def __call__(self) -> Reader:
         """Load the model; return the reader of chunks."""
@@ -182,7 +183,9 @@ class PageWork:
         def read(chunk: Chunk) -> list[PageReading]:
             # Before reading: a file that changes in between must look changed to the next run.
             contents = [file_digest(ref.path) for ref in chunk]
-            pages = _read_pages(chunk, self.template, classifier, policy, limits=self.limits)
+            pages = _read_pages(
+                chunk, self.template, classifier, policy, limits=self.limits, previews=self.previews
+            )
             return [
                 replace(page, content=content, work=work)
                 for page, content in zip(pages, contents, strict=True)
@@ -213,9 +216,10 @@ def _read_pages(
     policy: Policy,
     corners: Sequence[tuple[float, float]] = (),
     limits: Limits | None = None,
+    previews: bool = True,
 ) -> list[PageReading]:
     """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
-    pages = [_open_page(source, template, policy, corners, limits) for source in sources]
+    pages = [_open_page(source, template, policy, corners, limits, previews) for source in sources]
     digits = [crop for page in pages for f in template.fields if f.kind == "digits" for crop in _of(page, f)]
     wide = [crop for page in pages for f in template.fields if f.kind == "number" for crop in _of(page, f)]
     boxes = iter(read_crops(digits, classifier, policy))
@@ -245,6 +249,7 @@ def _open_page(
     policy: Policy,
     corners: Sequence[tuple[float, float]],
     limits: Limits | None,
+    previews: bool,
 ) -> _Page:
     """Everything up to the crops; the one place where a bad page becomes a value."""
     if isinstance(source, Scan):
@@ -259,7 +264,7 @@ def _open_page(
     except PageError as error:
         picture = b"" if scan is None else scan_picture(scan)
         return _Page(reading=replace(blank, problem=error.reason, preview=picture), crops={})
-    preview = upright_preview(scan, registration, template)
+    preview = upright_preview(scan, registration, template) if previews else b""
     crops = crop_fields(scan, registration, template.fields)
     if template.blank:
         crops |= {name: _beside_blank(crops[name], blanks) for name, blanks in _blank_crops(template).items()}
@@ -355,6 +360,7 @@ def grade_batch(
     exclude: Sequence[str | Path] = (),
     page_timeout: float | None = None,
     limits: Limits | None = None,
+    previews: bool = True,
     progress: Callable[[PageReading], object] | None = None,
 ) -> Batch:
     """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
@@ -363,14 +369,14 @@ def grade_batch(
     and pages that an earlier run has read are taken from while their file, the template, the model and the
     policy are the same; page previews are then kept there only. exclude: files and folders not to be read.
     page_timeout: seconds after which a page is read again alone, and then given up. limits: what a file may
-    ask for. progress: called with each page once it is read. Ctrl-C ends the reading, not the marking: see
-    `Batch.interrupted`.
+    ask for. previews: whether pages that were found bring a picture of themselves. progress: called with each
+    page once it is read. Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
     """
     found = [path for path in paths if isinstance(path, PageRef)]
     others = [path for path in paths if not isinstance(path, PageRef)]
     refs = found if found and not others else found + find_pages(others, exclude=exclude, limits=limits)
     model = None if model is None else str(model)
-    work = PageWork(template=template, model=model, policy=policy, limits=limits)
+    work = PageWork(template=template, model=model, policy=policy, limits=limits, previews=previews)
     todo = list(enumerate(refs)) if store is None else unread(store, refs, work.digest())
     pages: list[PageReading] = [] if store is None else list(store.pages())
     kept, tell = len(pages), progress or (lambda page: None)

@@ -179,6 +179,30 @@ def test_a_higher_threshold_sends_more_to_review_and_never_less(day):
     assert reviewed[0] < reviewed[-1]
 
 
+def test_overlays_of_the_doubtful_pages_only(day):
+    assert grade(day, "--overlays", "doubtful", "-r", "roster.csv").exit_code == 0
+    rows = table(day / "out/marks.csv")
+    doubtful = {f"scans_{row['student_id']}-p1.jpg" for row in rows if row["status"] != "ok"}
+    assert {path.name for path in (day / "out/overlays").iterdir()} == doubtful
+    assert 0 < len(doubtful) < len(rows)
+
+
+def test_overlays_asked_for_later_are_drawn_from_the_scans(day, school):
+    """A run that kept no pictures gives the same ones as long as its scans are there."""
+    assert grade(day, "--overlays", "none", "-r", "roster.csv").exit_code == 0
+    assert not (day / "out/overlays").exists()
+    assert grade(day, "--overlays", "all", "-r", "roster.csv").exit_code == 0
+    for overlay in (school / "out/overlays").iterdir():
+        assert (day / "out/overlays" / overlay.name).read_bytes() == overlay.read_bytes()
+
+
+def test_a_large_batch_gets_overlays_only_on_demand(day, monkeypatch):
+    monkeypatch.setattr("omrgrade.cli.grade.MOST_OVERLAYS", 3)
+    result = grade(day)
+    assert not (day / "out/overlays").exists()
+    assert "--overlays all" in result.stderr
+
+
 def test_no_overlays_writes_tables_only(day, school):
     assert grade(day, "--no-overlays", "-r", "roster.csv").exit_code == 0
     assert not (day / "out/overlays").exists()

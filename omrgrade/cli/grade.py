@@ -21,6 +21,9 @@ from omrgrade.cli.following import needs_review, say_next
 if TYPE_CHECKING:
     from omrgrade.records import PageReading, Policy, RunInfo
 
+MOST_OVERLAYS = 100
+"""Pages of which pictures are written unasked: a class is leafed through, a thousand sheets are not."""
+
 
 @click.command("grade")
 @click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -68,7 +71,13 @@ if TYPE_CHECKING:
 )
 @click.option("--max-pages", type=click.IntRange(1), default=5000, show_default=True, help="Of a file.")
 @click.option("--max-megabytes", type=click.FloatRange(1), default=500, show_default=True, help="Of a file.")
-@click.option("--no-overlays", is_flag=True, help="Write tables only.")
+@click.option(
+    "--overlays",
+    type=click.Choice(["all", "doubtful", "none"]),
+    default=None,
+    help=f"Pages to write marked pictures of; default: all of up to {MOST_OVERLAYS} pages, none of more.",
+)
+@click.option("--no-overlays", is_flag=True, help="The same as --overlays none.")
 @click.option("--fail-on-review", is_flag=True, help="Exit with 5 when readings await review.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every page as it is read.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -86,6 +95,7 @@ def command(
     max_megapixels: float,
     max_pages: int,
     max_megabytes: float,
+    overlays: str | None,
     no_overlays: bool,
     fail_on_review: bool,
     verbose: bool,
@@ -109,6 +119,7 @@ def command(
     from omrgrade.kept import RUN_FILE, KeptRun, keep_run
     from omrgrade.key import load_key, unkeyed_items
     from omrgrade.outputs import WRITERS, check_directory, write_results
+    from omrgrade.outputs.results import doubtful_pages
     from omrgrade.outputs.stored import stored_results
     from omrgrade.outputs.summary import marks_table, summary
     from omrgrade.pipeline import default_jobs, grade_batch, policy_for
@@ -128,6 +139,7 @@ def command(
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
     limits = Limits(megapixels=max_megapixels, pages=max_pages, megabytes=max_megabytes)
     pages = find_pages(scans, exclude=own, limits=limits)
+    drawn = "none" if no_overlays else overlays or ("all" if len(pages) <= MOST_OVERLAYS else "none")
     jobs = jobs or default_jobs(len(pages))
     with Store.resume(output / RUN_FILE) as store:
         check_directory(output)
@@ -143,6 +155,7 @@ def command(
                 store=store,
                 page_timeout=page_timeout,
                 limits=limits,
+                previews=drawn != "none",
                 progress=progress,
             )
         batch = replace(batch, seconds=time.monotonic() - clock)
@@ -156,15 +169,20 @@ def command(
             interrupted=batch.interrupted,
         )
         keep_run(store, run)
-        write = partial(write_results, stored_results(store, run, batch), output)
+        results = stored_results(store, run, batch)
+        if drawn == "doubtful":
+            results = replace(results, redraw=doubtful_pages(batch))
+        write = partial(write_results, results, output)
         write(formats=[name for name in WRITERS if name != "overlays"])
         if not quiet:
             click.echo(marks_table(batch))
             click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
             click.echo(f"Results: {output}", err=True)
+            if drawn == "none" and overlays is None and not no_overlays:
+                click.echo("Marked pictures of so many pages only on demand: --overlays all", err=True)
             if batch.to_review:
                 click.echo(f"Look first at: {output / 'review.csv'}", err=True)
-        if not no_overlays:  # last, and on their own: a full disk or Ctrl-C then leaves the tables
+        if drawn != "none":  # last, and on their own: a full disk or Ctrl-C then leaves the tables
             write(formats=["overlays"])
     if not quiet and not batch.interrupted:
         say_next(output, review=needs_review(batch))

@@ -73,7 +73,7 @@ def place(
     occupied = (*taken, beside)
     for label in labels:
         for box in _spots(label, beside, ink.shape):
-            if not _hidden(box, occupied, ink):
+            if _is_free(box, occupied, ink):
                 return label, box
     return labels[-1], min(_spots(labels[-1], beside, ink.shape), key=lambda box: _hidden(box, occupied, ink))
 
@@ -92,6 +92,14 @@ def _spots(label: Label, beside: Box, shape: tuple[int, ...]) -> Iterator[Box]:
         x = max(min(x, shape[1] - 1 - width), 0)
         y = max(min(y, shape[0] - 1 - height), 0)
         yield x, y, min(x + width, shape[1] - 1), min(y + height, shape[0] - 1)
+
+
+def _is_free(box: Box, occupied: Sequence[Box], ink: NDArray[np.integer]) -> bool:
+    """Whether a label there would cover nothing: `_hidden` is 0, without adding it all up."""
+    x0, y0, x1, y1 = box
+    if any(x0 < right and left < x1 and y0 < low and top < y1 for left, top, right, low in occupied):
+        return False
+    return not _hidden(box, (), ink)
 
 
 def _hidden(box: Box, occupied: Sequence[Box], ink: NDArray[np.integer]) -> int:

@@ -17,6 +17,7 @@ from omrgrade.records import (
     SheetMarks,
     Template,
 )
+from omrgrade.store import storable
 
 Cell = str | float | int | None
 """A cell of a table: text, a number, or nothing."""
@@ -58,6 +59,15 @@ class Results:
 def scores_by_item(marks: SheetMarks) -> dict[str, ItemScore]:
     """A sheet's scores by the id of their item."""
     return {score.item: score for score in marks.scores}
+
+
+def doubtful_pages(batch: Batch) -> frozenset[tuple[str, int]]:
+    """(source, page), as they are stored, of the pages with readings under review or in doubt otherwise."""
+    return frozenset(
+        (storable(page.source), page.page)
+        for page, marks in zip(batch.pages, batch.marks, strict=True)
+        if marks.status != "ok" or marks.to_review
+    )
 
 
 def in_doubt(page: PageReading) -> tuple[FieldReading, ...]:

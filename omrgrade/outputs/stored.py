@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from omrgrade.corrections import Corrections, other_templates, page_digest, standing
+from omrgrade.corrections import Corrections, other_templates, standing
+from omrgrade.corrections import page_digest as corrected_digest
+from omrgrade.cropping import upright_preview
+from omrgrade.errors import PageError
+from omrgrade.images import page_digest, read_scan
 from omrgrade.kept import RUN_FILE, KeptRun, kept_run, marked
 from omrgrade.outputs.results import Results
-from omrgrade.records import Batch, PageReading
+from omrgrade.records import Batch, PageReading, PageRef, Template
 from omrgrade.store import Store, storable
 
 
@@ -47,12 +51,24 @@ def preview_of(path: Path, run: KeptRun) -> Callable[[PageReading], bytes]:
     def preview(page: PageReading) -> bytes:
         with Store.open(path) as store:
             log = Corrections(store)
-            digest = page_digest(page, run.template)
+            digest = corrected_digest(page, run.template)
             again = [
                 entry.id
                 for entry in standing(log.entries(page=(page.source, page.page)))
                 if entry.action == "reread" and entry.digest == digest
             ]
-            return log.preview(again[-1]) if again else store.preview(storable(page.source), page.page)
+            kept = log.preview(again[-1]) if again else store.preview(storable(page.source), page.page)
+            return kept or _from_scan(page, other_templates(store).get(page.template, run.template))
 
     return preview
+
+
+def _from_scan(page: PageReading, template: Template) -> bytes:
+    """The JPEG of a page that was graded without keeping one, if its scan is still what was read."""
+    if page.registration is None or not Path(page.source).is_file():
+        return b""
+    try:
+        scan = read_scan(PageRef(path=page.source, page=page.page))
+    except PageError:
+        return b""
+    return upright_preview(scan, page.registration, template) if page_digest(scan) == page.digest else b""
