@@ -95,6 +95,7 @@ class Desk:
         self._lock = threading.RLock()
         with self.open() as store:
             self.run = kept_run(store)
+            self._register = Register(self.run.roster) if self.run.roster else None
             self.names = {p.student_id: p.name for p in self.run.roster.pupils} if self.run.roster else {}
             self._log = 0  # the last entry that the view has taken in
             self._load(store)
@@ -123,6 +124,10 @@ class Desk:
         self._versions = {(e.source, e.page, e.field): e.id for e in entries}
         sheets = [view.sheet for view in self._views]
         self._marks = mark_sheets(sheets, self.run.template, None, self.run.roster)
+        self._double: dict[str, list[int]] = defaultdict(list)
+        for n, marks in enumerate(self._marks):
+            if marks.status == "duplicate_student":
+                self._double[marks.student_id].append(n)
 
     def _refresh(self, store: Store) -> set[int]:
         """Take in what was decided since; the pages concerned."""
@@ -281,9 +286,12 @@ class Desk:
 
     def pupils_like(self, reading: FieldReading) -> list[Pupil]:
         """The roster's pupils whom a number may mean, likeliest first."""
-        if not self.run.roster:
-            return []
-        return Register(self.run.roster).nearest(reading)[:OFFERED]
+        return self._register.nearest(reading)[:OFFERED] if self._register else []
+
+    def also(self, n: int) -> list[int]:
+        """Other pages that count and have the same student number."""
+        with self._lock:
+            return [other for other in self._double.get(self._marks[n].student_id, []) if other != n]
 
     def expected(self, field_id: str) -> list[str]:
         """What the key says is right; shown only when asked for."""

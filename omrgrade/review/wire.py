@@ -83,8 +83,15 @@ def trouble(desk: Desk, found: Trouble) -> Json:
         "pupils": [
             {"id": p.student_id, "name": p.name}
             for p in (desk.pupils_like(found.identifier) if found.identifier else [])
+            if p.student_id != found.marks.student_id
         ],
+        "others": [_sheet(desk, n) for n in desk.also(found.page)[:3]],
     }
+
+
+def _sheet(desk: Desk, n: int) -> Json:
+    sheet, _ = desk.sheet(n)
+    return {"page": n, "source": sheet.source, "number": sheet.page}
 
 
 def entry(desk: Desk, found: Correction) -> Json:

@@ -35,7 +35,7 @@ def readings(out, page=0):
 
 def test_a_whole_review_by_keyboard(reviewing, out):
     with reviewing(out) as page:
-        assert page.counts() == "0 of 7 settled, 7 left" and page.item == "0/q1"
+        assert page.counts() == "0 of 7 settled" and page.item == "0/q1"
         page.keys("b")  # an option's letter, not "blank"
         assert page.item == "0/n1"
         page.keys("3")  # the doubtful second box
@@ -46,7 +46,7 @@ def test_a_whole_review_by_keyboard(reviewing, out):
         assert page.item == "0/q4"
         page.keys("a", "c", Keys.ENTER)  # both marks
         page.keys("b")
-        assert page.counts() == "7 of 7 settled, 0 left" and "Everything is settled" in page.text("main")
+        assert page.counts() == "7 of 7 settled" and "Everything is settled" in page.text("main")
         for _ in range(9):
             page.keys(Keys.SHIFT + Keys.TAB)
             if page.script("return document.activeElement.id") == "write":
@@ -98,12 +98,12 @@ def test_undo_takes_back_the_last_decision_also_after_a_restart(reviewing, out):
     with reviewing(out) as page:
         page.keys("b", "3")
         page.keys("u")
-        assert page.item == "0/n1" and page.counts() == "1 of 7 settled, 6 left"
+        assert page.item == "0/n1" and page.counts() == "1 of 7 settled"
     assert readings(out)["q1"] == ("B", "corrected")
     with reviewing(out) as page:  # the laptop was closed half-way
-        assert page.counts() == "1 of 7 settled, 6 left" and page.item == "0/n1"
+        assert page.counts() == "1 of 7 settled" and page.item == "0/n1"
         page.keys("u")
-        assert page.item == "0/q1" and page.counts() == "0 of 7 settled, 7 left"
+        assert page.item == "0/q1" and page.counts() == "0 of 7 settled"
         page.view("decided")
         assert "Nothing has been decided" in page.text("main")
     assert readings(out)["q1"] == ("A", "")
@@ -119,7 +119,7 @@ def test_two_tabs_do_not_overwrite_one_another_silently(reviewing, out):
         assert page.item == "0/q1", "this tab does not know yet"
         page.keys("c")
         assert "another tab" in page.text("#message")
-        assert page.item != "0/q1" and page.counts() == "1 of 7 settled, 6 left", "now it does"
+        assert page.item != "0/q1" and page.counts() == "1 of 7 settled", "now it does"
     assert readings(out)["q1"] == ("B", "corrected")
 
 
@@ -138,9 +138,9 @@ def test_the_odd_ones_of_a_wall_go_to_review_and_the_rest_is_confirmed(reviewing
         page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, " ")
         assert page.one(".wall button[aria-pressed=true]").get_attribute("data-key") == "1/n1/2"
         page.keys("r")
-        assert page.counts() == "0 of 7 settled, 7 left", "n1 of that page is in doubt anyway, by another box"
+        assert page.counts() == "0 of 7 settled", "n1 of that page is in doubt anyway, by another box"
         page.keys("u", "a")
-        assert page.counts() == "1 of 7 settled, 6 left"
+        assert page.counts() == "1 of 7 settled"
         assert page.complaints() == []
     assert readings(out)["n1"] == ("12", "confirmed")
 
@@ -153,6 +153,7 @@ def test_pupils_are_picked_and_sheets_set_aside(reviewing, tmp_path):
         assert page.item == "0/" and "not on the roster" in page.text("main")
         page.keys("/", "dara", Keys.ENTER)
         assert page.item == "1/" and "also stands on" in page.text("main")
+        assert "Whole page of that one" in page.text("main") and "[object" not in page.text("main")
         page.keys(Keys.ARROW_RIGHT, "s")
         assert "No page needs you" in page.text("main")
     assert [m.student_id for m in load_results(out).batch.marks] == ["14", "12", ""]

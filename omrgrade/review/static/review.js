@@ -187,7 +187,7 @@ function el(tag, attributes, ...children) {
     else if (name in node) node[name] = value;
     else if (value !== null) node.setAttribute(name, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
 }
 
@@ -200,7 +200,7 @@ function draw() {
   const total = state.settled + state.left;
   byId("bar").max = total || 1;
   byId("bar").value = total ? state.settled : 1;
-  byId("count").textContent = `${state.settled} of ${total} settled, ${state.left} left`;
+  byId("count").textContent = `${state.settled} of ${total} settled`;
   const counts = { doubts: state.items.filter((item) => !done(item)).length, pages: state.troubles.length,
     decided: state.recent.length };
   for (const tab of document.querySelectorAll("nav button")) {
@@ -210,7 +210,7 @@ function draw() {
     if (count) count.textContent = counts[tab.dataset.view] || "";
   }
   const drawn = { doubts: drawDoubt, wall: drawWall, pages: drawTrouble, decided: drawDecided }[state.view]();
-  byId("main").replaceChildren(...[drawn].flat().filter(Boolean));
+  byId("main").replaceChildren(...[drawn].flat(Infinity).filter(Boolean));
 }
 
 function address(kind, page, ...rest) {
@@ -442,8 +442,12 @@ async function setAside(page) {
 }
 
 function assigning(page) {
+  const number = (one, words) => page.field ? el("figure", {}, el("figcaption", { className: "quiet" }, words),
+    el("div", { className: "stage" }, el("img", { src: address("field", one.page, page.field), alt: words }))) : null;
   return [
-    page.field ? el("div", { className: "stage narrow" }, el("img", { src: address("field", page.page, page.field), alt: "The number on the sheet" })) : null,
+    number(page, "The number on this sheet"),
+    page.others.map((other) => [number(other, `${other.source}, page ${other.number}`),
+      el("div", { className: "acts" }, button("Whole page of that one", "", () => showPage(other)))]),
     page.field && state.roster.length ? picker(page, page) : el("p", { className: "quiet" }, "Without a roster there is nobody to choose from."),
   ];
 }
@@ -467,6 +471,8 @@ function rereading(page) {
   if (state.corners) {
     parts.push(el("p", { className: "quiet" }, `Drag 1 to 4 to ${chosen.squares ? "the middles of the four corner marks" : "the corners of the paper"}, 1 being top left as one reads the sheet. `
       + "By keyboard: Tab from one to the next, arrows to move it, Shift for large steps."), scanWithHandles(page));
+  } else {
+    parts.push(el("div", { className: "stage small" }, el("img", { src: address("page", page.page), alt: "The scan" })));
   }
   return parts;
 }
@@ -499,7 +505,7 @@ function scanWithHandles(page) {
       event.preventDefault();
       event.stopPropagation();
     },
-  } }, String(n + 1)));
+  } }, el("span", {}, String(n + 1))));
   scan.append(...handles);
   state.corners.forEach(([x, y], n) => put(n, x, y));
   return scan;
