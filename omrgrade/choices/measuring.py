@@ -20,6 +20,7 @@ STREAK = 0.3  # darkness up to which a line right through the crop is dirt on th
 DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; specks are smaller
 LEAST = 1e-3  # of darkness and area, so that both have a logarithm
 HIDDEN = 0.3  # darkness of print under which no ink is looked for,
+NO_MORE = 0.1  # share of the inside: where print is only guessed, less ink than this is part of it
 CLEAR = 0.35  # but so much of the inside, its lightest print, is looked at in any case
 
 Question = tuple[Sequence[Crop], Sequence[str]]
@@ -163,7 +164,9 @@ def _marks(dark: Floats, blank: Floats | None, groups: Sequence[Group], margin: 
         darkest[members], area[members] = _inked(more)
     for group, share in prints.unknown.items():
         members = np.array([n for n, other in enumerate(groups) if other == group])
-        area[members] = np.maximum((area[members] - share) / (1 - share), LEAST)
+        left = np.maximum((darkest[members] * area[members] - share) / (1 - share), 0) / darkest[members]
+        area[members] = np.maximum(left, LEAST)
+        darkest[members[left < NO_MORE]] = LEAST
     return Marks(darkest, area, around)
 
 

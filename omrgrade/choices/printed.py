@@ -1,7 +1,7 @@
 """What is printed in and round a page's bubbles, so that only what was added to it counts as ink.
 
 It is learned from the page itself: of the many bubbles with the same letter most are empty, so their
-lightest show the print, as dark and as blurred as this scan shows it. Where a letter stands only once, or where
+lightest show the print, as dark and blurred as this scan shows it. Where a letter stands only once, or where
 too many are filled, the blank form shows it, made as dark and as blurred as the rest of the page.
 """
 
@@ -24,6 +24,8 @@ LIGHTEST = 0.5  # in this share of them, the lightest ones:
 DARK_ONES = 0.8  # where less than this share of these is as dark, it is ink
 NONE = 0.03  # mean darkness of the inside: less print than this is none
 TOO_MUCH = 1.6, 0.06  # times the usual print, and darkness on top: more is marks, not print
+UNFAITHFUL = 0.4  # times the page's print: a blank form that has less is not of this edition
+FILLED = 0.6  # darkness of the inside: no print, but a mark on what should be a blank form
 SPREAD = 3  # px: print is taken to be so much wider, for scans waver
 NUDGE = 2  # px by which single bubbles are moved onto their print
 UNKNOWN = 4  # bubbles whose print nothing shows: so many together tell how much there is
@@ -51,6 +53,7 @@ def printed(dark: Floats, blank: Floats | None, groups: Sequence[Group], where: 
         members[group].append(n)
     learned = {group: _lightest(dark[m], where.inside) for group, m in members.items() if len(m) >= ENOUGH}
     fitted = _fitted(blank, members, learned) if blank is not None else {}
+    fitted = _faithful(fitted, learned, where.inside)
     learned = _plausible(learned, fitted, where.inside)
     pictures = fitted | learned
     pictures |= _borrowed(pictures, dark, members, where.inside)
@@ -70,19 +73,40 @@ def _lightest(stack: Floats, inside: Bools) -> Floats:
     return np.quantile(stack[order], DARK_ONES, axis=0).astype(np.float32)
 
 
+def _inside(picture: Floats, inside: Bools) -> float:
+    """Mean darkness of the inside, 0-1."""
+    return float(picture[inside].mean())
+
+
+def _faithful(
+    fitted: dict[Group, Floats], learned: dict[Group, Floats], inside: Bools
+) -> dict[Group, Floats]:
+    """The blank form's print, without what was filled on it; none of it if this page has more printed."""
+    both = [group for group in learned if group in fitted]
+    seen = [_inside(learned[group], inside) for group in both]
+    drawn = [_inside(fitted[group], inside) for group in both]
+    if (
+        both
+        and float(np.median(seen)) > NONE
+        and float(np.median(drawn)) < UNFAITHFUL * float(np.median(seen))
+    ):
+        return {}
+    return {group: picture for group, picture in fitted.items() if _inside(picture, inside) < FILLED}
+
+
 def _plausible(
     learned: dict[Group, Floats], fitted: dict[Group, Floats], inside: Bools
 ) -> dict[Group, Floats]:
     """What was learned, without groups that are filled so often that their marks were learned as print."""
     if not learned:
         return {}
-    ink = {group: float(picture[inside].mean()) for group, picture in learned.items()}
+    ink = {group: _inside(picture, inside) for group, picture in learned.items()}
     usual = float(np.median(list(ink.values())))
     times, more = TOO_MUCH
     return {
         group: picture
         for group, picture in learned.items()
-        if ink[group] <= times * (float(fitted[group][inside].mean()) if group in fitted else usual) + more
+        if ink[group] <= times * max(_inside(fitted[group], inside) if group in fitted else 0.0, usual) + more
     }
 
 
