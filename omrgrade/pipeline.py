@@ -143,6 +143,7 @@ def _classify(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.float32
 DIGIT_MARGIN = 1.2  # mm of paper round a digit box: boxes stand at least 2.5 mm apart
 BUBBLE_MARGIN = 0.7  # mm
 BUBBLE_SCALE = 8.0  # px/mm
+BUBBLE_RIM, BUBBLE_SIDE = 0.12, 44.0  # of large ones: margin in parts of the side, and px across
 CHUNK = 4  # pages a worker reads at once: enough to fill the classifier's batches, few enough to lose
 FEW_PAGES = 16  # up to so many are read before a second process is ready and has caught up
 
@@ -292,7 +293,8 @@ def crop_field(scan: Scan, registration: Registration, field: Field) -> list[Cro
 def _margin_and_scale(field: Field) -> tuple[float, float]:
     """mm round a field's boxes, and px per mm: digits come at the size that the normaliser works at."""
     if field.bubble_columns:
-        return BUBBLE_MARGIN, BUBBLE_SCALE
+        side = min(min(box.width, box.height) for box in field.boxes)
+        return max(BUBBLE_MARGIN, BUBBLE_RIM * side), min(BUBBLE_SCALE, BUBBLE_SIDE / side)
     if field.kind == "barcode":
         return barcodes.MARGIN, barcodes.SCALE
     side = min(min(box.width, box.height) for box in field.boxes) + 2 * DIGIT_MARGIN
