@@ -82,7 +82,8 @@ def test_all_files_are_there_and_nothing_else(school):
     found = {str(path.relative_to(school / "out")) for path in (school / "out").rglob("*") if path.is_file()}
     overlays = {f"overlays/scans_{pupil}-p1.jpg" for pupil in ANSWERS}
     assert found == overlays | {
-        "marks.csv", "readings.csv", "review.csv", "absent.csv", "run.json", "run.sqlite",
+        "marks.csv", "readings.csv", "review.csv", "absent.csv", "items.csv", "answers.csv", "report.html",
+        "run.json", "run.sqlite",
     }  # fmt: skip
 
 
