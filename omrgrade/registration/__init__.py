@@ -9,6 +9,7 @@ it. A page on which the boxes are not where the template says is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -56,17 +57,51 @@ def register(
     the result has a `doubt`. shown: the template's `byhand.reference_points` in scan px, if a person has
     shown them; they take the method's place.
     """
+    found = survey(scan, template, max_residual=max_residual, flag_residual=flag_residual, shown=shown)
+    if found.refusal is not None:
+        raise found.refusal
+    return found.registration(template, flag_residual)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Survey:
+    """What was found of a page, whether it is accepted or not."""
+
+    fits: tuple[Fit, ...]  # of the best attempt, best first; none where not even a place was found
+    refusal: RegistrationError | None  # why the page is not accepted
+
+    def registration(self, template: Template, flag_residual: float = np.inf) -> Registration:
+        """The best fit; there must be one."""
+        return _registration(template, self.fits, flag_residual)
+
+
+def survey(
+    scan: Scan,
+    template: Template,
+    *,
+    max_residual: float,
+    flag_residual: float = np.inf,
+    shown: Sequence[tuple[float, float]] = (),
+) -> Survey:
+    """`register`, but a page that is refused is shown, too."""
     refusal = RegistrationError("the sheet was not found", where=scan.source)
+    best, accepted = Survey(fits=(), refusal=refusal), False
     method = partial(byhand.locate, shown=shown) if shown else METHODS[template.fiducials.method]
-    for number, candidates in enumerate(method(scan, template)):
-        fits = _fits(scan, template, candidates)
-        try:
-            if fits:
-                _accept(scan, template, fits[0], max_residual)
-                return _registration(template, fits, flag_residual)
-        except RegistrationError as error:
-            refusal = error if not number else refusal  # the likeliest place has the telling reason
-    raise refusal
+    try:
+        for number, candidates in enumerate(method(scan, template)):
+            fits = tuple(_fits(scan, template, candidates))
+            if not fits:
+                continue
+            problem = _problem(scan, template, fits[0], max_residual)
+            refusal = problem if problem and not number else refusal  # of the likeliest place
+            better = not best.fits or _rank(fits[0]) < _rank(best.fits[0])
+            if (problem is None and not accepted) or (better and accepted == (problem is None)):
+                best, accepted = Survey(fits=fits, refusal=problem), problem is None
+            if accepted and best.fits[0].residual <= min(flag_residual, _OFF):
+                break  # a page that lies badly may lie better elsewhere
+    except RegistrationError as error:
+        refusal = error if not best.fits else refusal
+    return best if accepted else replace(best, refusal=refusal)
 
 
 def _fits(scan: Scan, template: Template, candidates: Sequence[Located]) -> list[Fit]:
@@ -87,34 +122,35 @@ def _rank(fit: Fit) -> float:
     return fit.residual - 2 * fit.share
 
 
-def _accept(scan: Scan, template: Template, fit: Fit, max_residual: float) -> None:
-    """Raise `RegistrationError` unless this is the page, all of it."""
+def _problem(scan: Scan, template: Template, fit: Fit, max_residual: float) -> RegistrationError | None:
+    """Why this is not the page, all of it; None if it is."""
     if fit.share < MIN_FOUND:
-        raise RegistrationError(
+        return RegistrationError(
             "the boxes of this template are not on the page",
             where=scan.source,
             fix="is it another sheet, or is the print too faint",
             received=f"{fit.share:.0%} of its boxes",
         )
-    _check_inside(fit.pose, scan, template)
+    if not _inside(fit.pose, scan, template):
+        return RegistrationError(
+            "part of the sheet is outside of the picture", where=scan.source, fix="scan the whole sheet"
+        )
     if fit.residual > max_residual:
-        raise RegistrationError(
+        return RegistrationError(
             "the printed boxes are not where the template says",
             where=scan.source,
             fix="another sheet or edition, or badly creased paper",
             received=f"residual {fit.residual:.1f} mm",
         )
+    return None
 
 
-def _check_inside(pose: Pose, scan: Scan, template: Template) -> None:
-    """Refuse a page of which a box lies outside of the picture: it would be read as blank."""
+def _inside(pose: Pose, scan: Scan, template: Template) -> bool:
+    """Whether all boxes lie in the picture: one outside of it would be read as blank."""
     boxes = [box for field in template.fields for box in field.boxes]
     corners = np.array([corner for b in boxes for corner in ((b.x, b.y), (b.right, b.bottom))])
     where = pose(corners)
-    if (where < 0).any() or (where > np.array(scan.pixels.shape[::-1]) - 1).any():
-        raise RegistrationError(
-            "part of the sheet is outside of the picture", where=scan.source, fix="scan the whole sheet"
-        )
+    return bool((where >= 0).all() and (where <= np.array(scan.pixels.shape[::-1]) - 1).all())
 
 
 def _registration(template: Template, fits: Sequence[Fit], flag_residual: float) -> Registration:

@@ -42,6 +42,7 @@ _LIKELY = 80  # blobs, most like the mark first, of which groups are made
 _WORSE = 0.88  # of the best place's correlation: places that are less like the marks are none
 _COMPARED = 1500  # groups of blobs whose geometry is looked at
 _BAD = 1.8  # groups that fit worse are no page
+_FAR = 99.0  # stands for as far as perspective moves a mark
 _TRIED = 24  # places whose marks are compared with their picture
 _OFFERED = 6  # places that the boxes decide between
 
@@ -210,10 +211,16 @@ def _confirmed(scan: Scan, wanted: Fiducials, matrix: Array, marks: int) -> tupl
     picture = mark_picture(wanted)
     centres = np.array([box.centre for box in wanted.boxes])
     pose, scores, contrasts = Pose(matrix=matrix), np.zeros(len(centres)), np.zeros(len(centres))
-    for reach in (2.5, 1.0):
+    for reach in (2.5, _FAR, 1.0):
+        if reach == _FAR and (marks == len(centres) or (scores > LIKE).all()):
+            continue
         moved = centres.copy()
         for n, box in enumerate(wanted.boxes):
-            shift, scores[n], contrasts[n] = seek_mark(scan.pixels, pose, picture, box, reach)
+            # Three marks say nothing about perspective: the fourth may be centimetres from where they put it.
+            own = (
+                STRAY / 2 * float(np.ptp(centres)) if reach == _FAR and scores[n] <= LIKE else min(reach, 2.5)
+            )
+            shift, scores[n], contrasts[n] = seek_mark(scan.pixels, pose, picture, box, own)
             moved[n] += shift
         good = scores > LIKE
         good |= (scores > PARTLY) & (good.sum() < marks)

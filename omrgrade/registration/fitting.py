@@ -49,6 +49,7 @@ class Fit:
     residual: float  # mm
     seen: int  # boxes that were seen
     share: float  # of the boxes that should be (0-1)
+    by_looks: bool = False  # whether boxes are told by what empty ones look like on the page
 
     @property
     def good(self) -> bool:
@@ -93,14 +94,24 @@ def fit_looks(scan: Scan, template: Template, located: Located) -> Fit:
     wide = float(
         np.clip(0.4 * np.median([min(o.rect.width, o.rect.height) for o in fitting or verifying]), 1.5, 6)
     )
-    pose = Pose(matrix=located.page_to_scan)
+    pose = _by_rows(scan, template, Pose(matrix=located.page_to_scan))
     for reach in (wide, max(wide / 2, 1.0), max(wide / 4, 1.0)):
         seen = look_landmarks(scan.pixels, pose, fitting, reach=reach, contrast=located.contrast)
         pose = Pose(matrix=refine(pose.matrix, [seen], trust=0.5))
     seen = look_landmarks(scan.pixels, pose, fitting, reach=VERIFY, contrast=located.contrast)
     pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
     marks = look_landmarks(scan.pixels, pose, verifying, reach=VERIFY, contrast=located.contrast)
-    return judged(scan, pose, located, verifying, marks)
+    return replace(judged(scan, pose, located, verifying, marks), by_looks=True)
+
+
+def _by_rows(scan: Scan, template: Template, pose: Pose) -> Pose:
+    """The pose moved to the print, by less than makes one row of boxes look like the next."""
+    centres = np.array([outline.rect.centre for outline in outlines(template)])
+    apart = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1)) + np.diag(
+        [np.inf] * len(centres)
+    )
+    reach = float(np.clip(0.45 * np.median(apart.min(axis=1)), 1.2, 6))
+    return follow_print(scan, template, pose, ((60.0, reach, 0.0), (45.0, reach, 0.0)))
 
 
 def _nearer(scan: Scan, template: Template, located: Located) -> Located:
@@ -189,3 +200,9 @@ def _residual(distance: NDArray[np.float64], points: NDArray[np.float64]) -> flo
     parts = [distance[number == n] for n in range(_REGION**2)]
     medians = [float(np.median(own)) for own in parts if len(own) >= _FEW]
     return max([float(np.percentile(distance, 90)), *medians])
+
+
+def every_box(scan: Scan, template: Template, fit: Fit) -> Landmarks:
+    """How far each box of a template, in order, lies from where the fit puts it; nan where it is not seen."""
+    look = look_landmarks if fit.by_looks else box_landmarks
+    return look(scan.pixels, fit.pose, outlines(template), reach=VERIFY, contrast=fit.located.contrast)

@@ -24,7 +24,7 @@ LIKE = 0.45
 FEWEST = 8
 """Boxes of one size: of fewer there is no telling what an empty one looks like."""
 
-_LINE = 0.05  # of the contrast: lines of an empty box that stand out less are none
+_LINE = 0.008  # of the contrast: lines of an empty box that stand out less are none
 _SIZES = np.linspace(0.65, 1.35, 29)  # of what the template says
 
 Floats = NDArray[np.float32]
@@ -124,8 +124,8 @@ def _symmetric(profile: Floats, side: float, reach: float) -> float | None:
     middle = (len(profile) - 1) / 2
     step = np.arange(len(profile))
     flank = max(round(0.45 * PX), 2)
-    line = profile - np.maximum(np.roll(profile, flank), np.roll(profile, -flank)) * 0.7
-    best, where = _LINE, None
+    line = profile - np.maximum(np.roll(profile, flank), np.roll(profile, -flank))
+    best, where = max(_LINE, 0.25 * float(line[flank:-flank].max(initial=0.0))), None
     for shift in np.arange(-reach, reach + 1e-9, 0.5 / PX):
         for factor in _SIZES:
             ends = middle + (shift + np.array([-1, 1]) * factor * side / 2) * PX
