@@ -52,8 +52,8 @@ def open_browser(profile: str) -> webdriver.Chrome:
     options.binary_location = "/usr/bin/chromium"
     for flag in (
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--hide-scrollbars", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={profile}", f"--window-size={SIZE[0]},{SIZE[1] + 143}",
+        "--hide-scrollbars", "--disable-background-networking", "--disable-component-update",
+        "--disable-sync", f"--user-data-dir={profile}", f"--window-size={SIZE[0]},{SIZE[1] + 143}",
     ):  # fmt: skip
         options.add_argument(flag)
     return webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
@@ -63,7 +63,9 @@ def wait(browser: webdriver.Chrome) -> None:
     """Until every picture is there."""
     code = """const tell = arguments[0];
     const pictures = () => [...document.querySelectorAll('main img, dialog[open] img')];
-    const look = () => pictures().every((one) => one.naturalWidth) && !document.body.textContent.includes('Loading') ? setTimeout(tell, 200) : setTimeout(look, 50);
+    const loading = () => document.body.textContent.includes('Loading');
+    const look = () => loading() || !pictures().every((one) => one.naturalWidth)
+      ? setTimeout(look, 50) : setTimeout(tell, 200);
     queue.then(look);"""
     browser.execute_async_script(code)
 

@@ -230,6 +230,12 @@ def test_without_the_secret_nothing_is_served(desk):
         assert app.test_client().get(path, base_url=BASE).status_code == 403
 
 
+def test_the_address_on_a_browser_s_command_line_opens_the_review_once(desk):
+    app = create_app(desk, token="secret", write=list, once="launch")
+    answers = [app.test_client().get("/?token=launch", base_url=BASE).status_code for _ in range(2)]
+    assert answers == [302, 403]
+
+
 def test_only_pictures_of_this_run_are_served(client):
     for path in ("/page/0.jpg", "/field/0/n1.jpg", "/box/0/n1/2.jpg"):
         answer = client.get(path)

@@ -36,7 +36,7 @@ def command(out: Path, who: str | None, port: int, no_browser: bool) -> None:
         click.echo(f"Review: {served.address}", err=True)
         click.echo("Stop with Ctrl-C; everything decided is kept.", err=True)
         if not no_browser:
-            webbrowser.open(served.address)
+            webbrowser.open(served.once)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

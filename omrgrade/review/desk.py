@@ -6,6 +6,7 @@ to date with the log before every answer, so that several tabs, or several revie
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,8 @@ WORST_FIRST = ("unreadable", "unknown_student", "duplicate_student")
 """What may be wrong with a whole page and is settled here."""
 OFFERED = 5  # pupils offered for a doubtful number
 RECENT = 30  # decisions listed
+BOXED = ("digits", "fraction")
+"""Kinds of field with a character a box, of which single boxes can be decided."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,8 +162,8 @@ class Desk:
             if reading.status == "review" and (f.same_as or f.id) not in groups:
                 groups.add(f.same_as or f.id)  # fields that say the same are settled together
                 view.doubts.append((f, reading))
-            for number, box in enumerate(reading.boxes, 1) if f.kind == "digits" else ():
-                if box.value and reading.settled != "illegible":
+            for number, box in enumerate(reading.boxes, 1) if f.kind in BOXED else ():
+                if box.value.isdecimal() and reading.settled != "illegible":
                     doubtful = box.status == "review"
                     digits[box.value].append(
                         Seen(page=n, field=f.id, box=number, confidence=box.confidence, doubtful=doubtful,
@@ -357,7 +360,7 @@ def check_decision(f: Field, box: int, action: str, value: str) -> None:
     """Raise `OutputError` unless this can be written in that field, or that box of it."""
     if action not in ("set", "blank", "illegible", "doubt"):
         raise OutputError("there is no such decision", received=action)
-    if box and (f.kind != "digits" or not 0 < box <= len(f.boxes) or action == "illegible"):
+    if box and (f.kind not in BOXED or not 0 < box <= len(f.boxes) or action == "illegible"):
         raise OutputError("that cannot be decided about a single box", received=box)
     if (action == "set") != bool(value):
         raise OutputError("a value is needed, and only where one is set", received=value)
@@ -368,13 +371,15 @@ def check_decision(f: Field, box: int, action: str, value: str) -> None:
 def _fits(f: Field, box: int, value: str) -> bool:
     if len(value) > 60 or not value.isprintable():
         return False
-    if f.kind == "digits" and f.role == "item":
-        return value.isascii() and value.isdecimal() and len(value) <= (1 if box else len(f.boxes))
-    if f.kind == "choice":
+    if box:
+        return bool(re.fullmatch(r"[0-9+.-]", value))
+    if f.kind == "choice":  # two marks where one was asked for are no doubt, once somebody has seen them
         marks = value.split("+")
-        known = [option for option in f.options if option in marks]
-        return marks == known and (f.multiple or len(marks) == 1)
-    return not box or (value.isascii() and value.isdecimal() and len(value) == 1)
+        return marks == [option for option in f.options if option in marks]
+    if f.kind in BOXED and f.role != "identifier":
+        number = re.fullmatch(r"-?[0-9]*([./][0-9]+)?", value)
+        return bool(number) and sum(c.isdecimal() for c in value) <= len(f.boxes)
+    return True
 
 
 __all__ = ["ConflictError", "Desk", "Doubt", "Progress", "Seen", "Trouble", "check_decision"]

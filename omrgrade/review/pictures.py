@@ -22,6 +22,8 @@ ENLARGED = 2
 """Cuts from a preview are enlarged so much, smoothly: browsers show single pixels as blocks."""
 DECODED = 24
 """Previews (1 MB each) kept decoded: the boxes of one wall lie on many pages."""
+KEPT = 300
+"""Previews (0.1 MB each) kept as they are."""
 QUALITY = 85  # JPEG
 
 
@@ -32,11 +34,12 @@ class Pictures:
         self._desk = desk
         self._preview: Callable[[PageReading], bytes] = preview_of(desk.out / "run.sqlite", desk.run)
         self._decoded = lru_cache(maxsize=DECODED)(self._decode)
+        self._kept = lru_cache(maxsize=KEPT)(self._fetch)
 
     def page(self, n: int) -> bytes:
         """The whole page, upright; of one that could not be read, the scan as it lies in its file."""
         sheet, _ = self._desk.sheet(n)
-        return self._preview(sheet)
+        return self._kept(n, sheet.template, sheet.problem)
 
     def field(self, n: int, field: Field) -> bytes:
         """A field and the paper round it (`picture_rect`), as sharp as it was kept."""
@@ -69,6 +72,10 @@ class Pictures:
         part = pixels[top:bottom, left:right]
         large = cv2.resize(part, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
         return bytes(cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1])
+
+    def _fetch(self, n: int, template: str, problem: str) -> bytes:
+        """As `_decode`; of large runs previews have to be made from the scans, which takes its time."""
+        return self._preview(self._desk.sheet(n)[0])
 
     def _decode(self, n: int, template: str, problem: str) -> Grey | None:
         """The page's preview; template and problem tell what was read again from what was before."""

@@ -23,6 +23,7 @@ class Served:
 
     desk: Desk
     address: str  # with its secret: whoever has it may review
+    once: str  # the same, but it opens only once: for a browser's command line, which others can read
     write: Callable[[], list[str]]  # brings the results up to date; the names of the files
 
 
@@ -39,9 +40,9 @@ def serving(desk: Desk, *, port: int = 0) -> Iterator[Served]:
         def log(self, type: str, message: str, *args: object) -> None:
             """Say nothing: addresses with pupils' pages belong in no terminal."""
 
-    token = secrets.token_urlsafe(24)
+    token, once = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     write = Writing(desk)
-    app = create_app(desk, token=token, write=write)
+    app = create_app(desk, token=token, write=write, once=once)
     try:
         server = make_server(HOST, port, app, threaded=True, request_handler=Handler)
     except (OSError, SystemExit) as error:
@@ -52,7 +53,8 @@ def serving(desk: Desk, *, port: int = 0) -> Iterator[Served]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
-        yield Served(desk=desk, address=f"http://{HOST}:{server.server_port}/?token={token}", write=write)
+        base = f"http://{HOST}:{server.server_port}/?token="
+        yield Served(desk=desk, address=base + token, once=base + once, write=write)
     finally:
         server.shutdown()
         thread.join(5)

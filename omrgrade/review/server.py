@@ -32,13 +32,17 @@ POLICY = (
 )
 
 
-def create_app(desk: Desk, *, token: str, write: Callable[[], list[str]]) -> Flask:
-    """The application. token: the secret of this review; write: rewrites the results, gives their names."""
+def create_app(desk: Desk, *, token: str, write: Callable[[], list[str]], once: str = "") -> Flask:
+    """The application. token: the secret of this review; write: rewrites the results, gives their names.
+
+    once: another secret, that opens the review a single time: a browser's command line can be read by others.
+    """
     from flask import Flask, abort, jsonify, make_response, redirect, render_template, request
 
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     pictures = Pictures(desk)
+    launch = [once] if once else []
     form_token = secrets.token_urlsafe(16)  # known to the page only, not to the cookie jar
 
     @app.before_request
@@ -53,7 +57,7 @@ def create_app(desk: Desk, *, token: str, write: Callable[[], list[str]]) -> Fla
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             abort(403, "another site")
         given = request.args.get("token", "")
-        if request.path == "/" and given and _same(given, token):
+        if request.path == "/" and given and (_same(given, token) or _used_up(launch, given)):
             answer = make_response(redirect("/"))  # out of the address, so that it stays out of the history
             answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
             return answer
@@ -198,6 +202,11 @@ def create_app(desk: Desk, *, token: str, write: Callable[[], list[str]]) -> Fla
 
 def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
+
+
+def _used_up(launch: list[str], given: str) -> bool:
+    """Whether `given` is the secret that opens the review once, which it then no longer does."""
+    return bool(launch) and _same(given, launch[0]) and launch.pop() == given
 
 
 def _list(value: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from omrgrade.records import Correction, Field, FieldReading, Rect
-from omrgrade.review.desk import Desk, Doubt, Seen, Trouble
+from omrgrade.review.desk import BOXED, Desk, Doubt, Seen, Trouble
 from omrgrade.snapshots import picture_rect
 
 Json = dict[str, Any]
@@ -40,7 +40,8 @@ def field(desk: Desk, n: int, f: Field, reading: FieldReading, version: int) -> 
         "reason": reading.reason,
         "other": reading.runner_up,
         "confidence": round(reading.confidence, 4),
-        "boxes": _boxes(f, reading) if f.kind == "digits" else [],
+        "boxes": _boxes(f, reading) if f.kind in BOXED else [],
+        "keys": _keys(f, reading),
         "places": [_percent(box, shown) for box in f.boxes],
         "shape": round(shown.width / shown.height, 4),
         "onPage": _percent(shown, whole),
@@ -49,6 +50,14 @@ def field(desk: Desk, n: int, f: Field, reading: FieldReading, version: int) -> 
         "pupils": [{"id": p.student_id, "name": p.name} for p in pupils],
         "version": version,
     }
+
+
+def _keys(f: Field, reading: FieldReading) -> list[str]:
+    """What can be typed there: marks, or characters of a number."""
+    if f.options:
+        return list(f.options)
+    also = [sign for sign in "-./" if sign in reading.value + reading.runner_up]
+    return [*"0123456789", *also, *("/" if f.kind == "fraction" and "/" not in also else "")]
 
 
 def _boxes(f: Field, reading: FieldReading) -> list[Json]:
@@ -77,6 +86,7 @@ def trouble(desk: Desk, found: Trouble) -> Json:
         "student": found.marks.student_id,
         "name": _name(desk, found.marks.student_id),
         "version": found.version,
+        "pictures": [f.id for f in desk.template_of(sheet).fields if f.kind == "picture"],
         "field": found.identifier.field if found.identifier else "",
         "fieldVersion": found.identifier_version,
         "value": found.identifier.value if found.identifier else "",

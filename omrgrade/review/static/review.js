@@ -292,9 +292,8 @@ function allSettled() {
 }
 
 function keypad(item) {
-  const letters = item.options.length && item.kind !== "digits" ? item.options : [..."0123456789"];
   const marks = new Set(state.typed.split("+"));
-  return el("div", { className: "keys" }, letters.map((letter) => button(letter, "", () => typedOption(letter),
+  return el("div", { className: "keys" }, item.keys.map((letter) => button(letter, "", () => typedOption(letter),
     item.multiple ? { "aria-pressed": String(marks.has(letter)) } : {})));
 }
 
@@ -445,6 +444,8 @@ function assigning(page) {
   const number = (one, words) => page.field ? el("figure", {}, el("figcaption", { className: "quiet" }, words),
     el("div", { className: "stage" }, el("img", { src: address("field", one.page, page.field), alt: words }))) : null;
   return [
+    page.pictures.map((id) => el("figure", {}, el("figcaption", { className: "quiet" }, id),
+      el("div", { className: "stage" }, el("img", { src: address("field", page.page, id), alt: id })))),
     number(page, "The number on this sheet"),
     page.others.map((other) => [number(other, `${other.source}, page ${other.number}`),
       el("div", { className: "acts" }, button("Whole page of that one", "", () => showPage(other)))]),
@@ -547,9 +548,8 @@ function keyInDoubts(event, key) {
   if (key === "Backspace" || key === "Delete") return settle("blank");
   if (key === " ") return showPage(item);
   if (key === "?") return state.keyed ? showAnswer() : null;
-  if (key === "/") return focusSearch();
-  const options = item.options.length && item.kind !== "digits" ? item.options : [..."0123456789"];
-  const option = event.shiftKey ? undefined : options.find((name) => name.toUpperCase() === key);
+  if (key === "/" && !item.keys.includes("/")) return focusSearch();
+  const option = event.shiftKey ? undefined : item.keys.find((name) => name.toUpperCase() === key);
   if (option !== undefined) return typedOption(option);
   return { B: () => settle("blank"), X: () => settle("illegible"), U: () => undo() }[key]?.();
 }
