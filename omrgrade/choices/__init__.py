@@ -2,18 +2,21 @@
 
 Two things are measured inside each: how dark its ink is (against its own paper) and how much of the inside is
 inked. A faint pencil that fills bubbles and a fine pen that ticks them both make plain marks; an erased mark
-is light beside the pupil's others, a touch of the pen is small.
+is light beside the pupil's others, a touch of the pen is small. What is printed in bubbles counts for paper.
+A stroke through a filled bubble strikes it out; ink beside the bubbles of an empty question is for a person.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from omrgrade.choices.measuring import Marks, Question, measure
+from omrgrade.choices.measuring import LEAST, Marks, Question, measure
+from omrgrade.choices.outside import beside, struck_out
+from omrgrade.choices.zones import Bools, Floats
 from omrgrade.records import BoxReading, Policy
 
 MARKS = 5  # so many marks or more show what a pupil's pen is like
@@ -21,6 +24,7 @@ USUAL = 0.5  # darkness of the marks of a pupil who made fewer
 GRAIN = 4.0  # ink is so many times darker than what the typical bubble, an empty one, shows
 REMAINS = 0.35  # share of a mark's darkness below which other ink in its question is what an eraser left
 TOUCH = 0.1  # share of a mark's ink below which other ink in its question is a touch of the pen
+SPECK = 0.08  # share of the pupil's usual ink: less, anywhere, is dirt or a slip
 # Confidence = logistic(slope * distance + offset), fitted on simulated marks, most of them faint or erased.
 DECIDED = 10.0, 2.2
 DOUBTED = 1.5, 0.4
@@ -32,40 +36,88 @@ class Levels:
 
     seen: float  # lighter is paper
     plain: float  # darker is a pen's mark; lighter is faint
+    usual: float  # of the pupil's marks
+    ink: float = 0.0  # of the pupil's usual mark, darkness times area; 0 where there are too few
 
 
-def read_bubbles(questions: Sequence[Question], policy: Policy) -> list[tuple[BoxReading, ...]]:
+def read_bubbles(
+    questions: Sequence[Question], policy: Policy, cancels: Sequence[bool] = ()
+) -> list[tuple[BoxReading, ...]]:
     """Read the bubbles of one page, a tuple a question: marked (value = label), empty ("") or doubtful.
 
     The more of a page's questions are given at once, the better the pupil's way of marking is known.
+    cancels: for each question whether a mark that was struck out is none; otherwise it is left to a person.
     """
     marks = measure(questions)
     levels = page_levels(marks, policy)
-    labels = [labels for _, labels in questions]
-    return [_read_question(mark, names, levels, policy) for mark, names in zip(marks, labels, strict=True)]
+    struck = struck_out(marks, [_plain(mark, levels, policy) > 0 for mark in marks], levels.usual)
+    near = beside(marks, levels.usual)
+    result = []
+    for n, (_, labels) in enumerate(questions):
+        none = struck[n] & bool(cancels and cancels[n])
+        boxes = _read_question(_without(marks[n], none), labels, levels, policy)
+        boxes = _struck(boxes, struck[n] & ~none, labels)
+        result.append(boxes if none.any() else _beside(boxes, near[n], labels))
+    return result
 
 
 def page_levels(questions: Sequence[Marks], policy: Policy) -> Levels:
     """From all of a page's bubbles: most are empty and show the paper, each question's plainest the pen."""
     if not questions:
-        return Levels(seen=policy.mark_seen, plain=policy.mark_dark * USUAL)
+        return Levels(seen=policy.mark_seen, plain=policy.mark_dark * USUAL, usual=USUAL)
     grain = float(np.median(np.concatenate([marks.dark for marks in questions])))
     seen = min(max(GRAIN * grain, policy.mark_seen / 2), policy.mark_seen)
     first = [(marks, int(marks.ink.argmax())) for marks in questions]
-    pen = [marks.dark[n] for marks, n in first if marks.dark[n] > seen and marks.area[n] > policy.mark_area]
-    usual = float(np.median(pen)) if len(pen) >= MARKS else USUAL
-    return Levels(seen=min(seen, policy.mark_dark * usual), plain=max(seen, policy.mark_dark * usual))
+    pen = [(m, n) for m, n in first if m.dark[n] > seen and m.area[n] > policy.mark_area]
+    usual = float(np.median([m.dark[n] for m, n in pen])) if len(pen) >= MARKS else USUAL
+    return Levels(
+        seen=min(seen, policy.mark_dark * usual),
+        plain=max(seen, policy.mark_dark * usual),
+        usual=usual,
+        ink=float(np.median([m.ink[n] for m, n in pen])) if len(pen) >= MARKS else 0.0,
+    )
 
 
 # ---------------------------------------------------------------- decisions
+
+
+def _plain(marks: Marks, levels: Levels, policy: Policy) -> Floats:
+    """How far each bubble is a mark by itself, > 0, or not, in powers of e."""
+    return np.log(np.minimum(marks.dark / levels.plain, marks.area / policy.mark_area))
+
+
+def _without(marks: Marks, none: Bools) -> Marks:
+    """The marks but those that are none."""
+    if not none.any():
+        return marks
+    return replace(marks, dark=np.where(none, LEAST, marks.dark), area=np.where(none, LEAST, marks.area))
+
+
+def _struck(boxes: tuple[BoxReading, ...], struck: Bools, labels: Sequence[str]) -> tuple[BoxReading, ...]:
+    return tuple(
+        _doubt(label, 0.0, "struck out?") if crossed and box.status == "read" else box
+        for box, crossed, label in zip(boxes, struck, labels, strict=True)
+    )
+
+
+def _beside(boxes: tuple[BoxReading, ...], near: Bools, labels: Sequence[str]) -> tuple[BoxReading, ...]:
+    """Where nothing else is marked, a mark beside a bubble may be meant for it."""
+    if any(box.status != "blank" for box in boxes):
+        return boxes
+    return tuple(
+        _doubt(label, -1.0, "a mark beside it") if ink else box
+        for box, ink, label in zip(boxes, near, labels, strict=True)
+    )
 
 
 def _read_question(
     marks: Marks, labels: Sequence[str], levels: Levels, policy: Policy
 ) -> tuple[BoxReading, ...]:
     """One question's bubbles, each beside the one with most ink. Distances to borders are in powers of e."""
-    plain = np.log(np.minimum(marks.dark / levels.plain, marks.area / policy.mark_area))
+    plain = _plain(marks, levels, policy)
     seen = np.log(marks.dark / levels.seen)
+    if levels.ink:
+        seen = np.minimum(seen, np.log(marks.ink / (SPECK * levels.ink)))
     first = int(np.where(plain > 0, marks.ink, -1).argmax())
     readings = []
     for n, label in enumerate(labels):
