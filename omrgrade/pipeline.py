@@ -324,7 +324,8 @@ def _read_fields(
     policy: Policy,
 ) -> Iterator[FieldReading]:
     """The page's fields in sheet order; `digits` and `numbers` bring its boxes, then those of the next."""
-    bubbles = chain.from_iterable(read_bubbles(list(_questions(page, template)), policy))
+    cancels = [f.struck_out == "cancels" for f in template.fields for _ in f.bubble_columns]
+    bubbles = chain.from_iterable(read_bubbles(list(_questions(page, template)), policy, cancels))
     for field in template.fields:
         crops = _of(page, field)
         codes = (barcodes.read_barcode(crop, field, template.name) for crop in crops)
