@@ -66,8 +66,13 @@ def doubtful_pages(batch: Batch) -> frozenset[tuple[str, int]]:
     return frozenset(
         (storable(page.source), page.page)
         for page, marks in zip(batch.pages, batch.marks, strict=True)
-        if marks.status != "ok" or marks.to_review
+        if marks.status != "ok" or marks.to_review or page_doubt(page)
     )
+
+
+def page_doubt(page: PageReading) -> str:
+    """Why a person should see where the boxes of a page lie; "" when they lie well."""
+    return page.registration.doubt if page.registration else ""
 
 
 def in_doubt(page: PageReading) -> tuple[FieldReading, ...]:

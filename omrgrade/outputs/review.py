@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 
 from omrgrade.grading import NOT_COUNTED
 from omrgrade.outputs.csvtext import csv_bytes
-from omrgrade.outputs.results import Cell, Results, in_doubt
+from omrgrade.outputs.results import Cell, Results, in_doubt, page_doubt
 
 COLUMNS = ("source", "page", "student_id", "field", "value", "confidence", "runner_up", "reason")
 _WORST_FIRST = ("unreadable", "unknown_student", "duplicate_student", "duplicate_page")
 
 
 def rows(results: Results) -> Iterator[Sequence[Cell]]:
-    """Problems of whole pages (no field), then doubtful readings of the pages that count."""
+    """Problems and doubts of whole pages (no field), then doubtful readings of the pages that count."""
     troubled = [sheet for sheet in results.batch.marks if sheet.status in _WORST_FIRST]
     for sheet in sorted(troubled, key=lambda sheet: _WORST_FIRST.index(sheet.status)):
         yield (sheet.source, sheet.page, sheet.student_id, None, None, None, None, sheet.problem)
+    for page, marks in results.sheets():
+        if marks.status not in NOT_COUNTED and (doubt := page_doubt(page)):
+            yield (page.source, page.page, marks.student_id, None, None, None, None, doubt)
     doubts = [
         (page, marks, reading)
         for page, marks in results.sheets()

@@ -9,6 +9,7 @@ from statistics import mean
 
 from omrgrade.grading import NOT_COUNTED
 from omrgrade.outputs.csvtext import number_text
+from omrgrade.outputs.results import page_doubt
 from omrgrade.records import Batch, PageReading, Pupil, SheetMarks
 
 _HEADER = ("source", "page", "student_id", "status", "total", "percent", "to_review")
@@ -65,7 +66,7 @@ def _padded(text: str, width: int, *, right: bool) -> str:
 def page_line(page: PageReading) -> str:
     """How reading one page went: its name, and its problem or how much of it is in doubt."""
     doubts = sum(reading.status == "review" for reading in page.fields)
-    state = page.problem or (f"{doubts} to review" if doubts else "ok")
+    state = page.problem or page_doubt(page) or (f"{doubts} to review" if doubts else "ok")
     return _printable(f"{page.source} page {page.page}: {state}")
 
 
@@ -80,6 +81,11 @@ def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
         for line in (
             _pages_line(batch),
             *_unreadable_lines(batch),
+            _counted(
+                sum(1 for page in batch.pages if page_doubt(page)),
+                "page",
+                "whose boxes may not lie well, see review.csv",
+            ),
             _mean_line(batch),
             _review_line(batch),
             _counted(counts["unknown_student"], "sheet", "without a known student number"),
