@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from omrgrade.codec import from_text, to_text
-from omrgrade.corrections import corrected_pages
+from omrgrade.corrections import corrected_pages, other_templates
 from omrgrade.errors import OutputError
 from omrgrade.marking import mark_batch
 from omrgrade.records import AnswerKey, Batch, Roster, RunInfo, Template
@@ -49,5 +49,6 @@ def kept_run(store: Store) -> KeptRun:
 
 def marked(store: Store, run: KeptRun) -> Batch:
     """The run as it stands now: what the machine read and people corrected, marked."""
-    batch = mark_batch(corrected_pages(store, run.template), run.template, run.key, run.roster)
+    pages, others = corrected_pages(store, run.template), other_templates(store)
+    batch = mark_batch(pages, run.template, run.key, run.roster, others)
     return replace(batch, seconds=run.seconds, interrupted=run.interrupted)

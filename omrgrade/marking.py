@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
 from omrgrade.grading.classlist import absent_from_list, is_class_list
@@ -15,10 +15,15 @@ def mark_batch(
     template: Template,
     key: AnswerKey | None = None,
     roster: Roster | None = None,
+    others: Mapping[str, Template] | None = None,
 ) -> Batch:
-    """Mark pages, in their order. Grading does so after reading, everything else from what was kept."""
-    checked = tuple(check_page(page, template, roster) for page in pages)
-    marks = mark_sheets(checked, template, key, roster)
+    """Mark pages, in their order. Grading does so after reading, everything else from what was kept.
+
+    others: templates by name, for pages read with another one (`PageReading.template`).
+    """
+    known = others or {}
+    checked = tuple(check_page(page, known.get(page.template, template), roster) for page in pages)
+    marks = mark_sheets(checked, template, key, roster, known)
     if roster is not None and is_class_list(template):
         absent = absent_from_list(checked, template, roster)
     else:

@@ -18,7 +18,7 @@ from omrgrade import __version__, barcodes
 from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, load_classifier, model_digests
-from omrgrade.corrections import corrected_pages
+from omrgrade.corrections import corrected_pages, other_templates
 from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, available_cores, make_engine
 from omrgrade.errors import ModelError, OutputError, PageError
@@ -398,7 +398,8 @@ def grade_batch(
         interrupted = True
     if store is not None:
         pages = list(corrected_pages(store, template))
-    return replace(mark_batch(pages, template, key, roster), kept=kept, interrupted=interrupted)
+    others = None if store is None else other_templates(store)
+    return replace(mark_batch(pages, template, key, roster, others), kept=kept, interrupted=interrupted)
 
 
 def _read(

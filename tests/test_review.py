@@ -13,10 +13,11 @@ from reviewing import ROSTER, make_run, sheet
 
 from omrgrade.errors import OmrgradeError, OutputError
 from omrgrade.outputs import load_results
-from omrgrade.records import PageReading
+from omrgrade.records import PageReading, Scan
 from omrgrade.review.desk import Desk
 from omrgrade.review.serve import Writing, serving
 from omrgrade.review.server import create_app
+from omrgrade.snapshots import scan_picture
 
 BASE = "http://127.0.0.1:5000"
 
@@ -300,3 +301,32 @@ def test_the_command_serves_until_ctrl_c_and_then_brings_the_results_up_to_date(
     assert "1 settled, 6 left" in told and f"Next: omrgrade review {out}" in told
     assert ",Ms Roe," in (out / "corrections.csv").read_text()
     assert (out / "marks.csv").exists()
+
+
+def test_a_page_of_another_sheet_is_read_with_its_template(tmp_path, page_factory):
+    values = {"student_id": "000014", "q1": "12", "q2": "7"}
+    other = page_factory("numeric-a4", seed=4, profile="clean", turn=0, values=values).image
+
+    def some(template):
+        yield sheet(template, "11", 1)
+        scan = Scan(source="scan.png", page=2, pixels=other, dpi=0)
+        problem = "markers of another template (ids 0, 1, 2, 3)"
+        yield PageReading(source="scan.png", page=2, problem=problem, digest="x", preview=scan_picture(scan))
+
+    out = tmp_path / "out"
+    make_run(out, some, roster={**ROSTER, "000014": "Fay"})
+    client = Client(Desk(out, who="tester"))
+    (found,) = client.state()["troubles"]
+    body = {"page": 1, "template": "numeric-a4", "corners": None, "version": 0}
+    assert client.post("/api/reread", {**body, "template": ""}).status_code == 400, "it is another sheet"
+    assert client.post("/api/reread", {**body, "template": "../key"}).status_code == 400
+    told = client.post("/api/reread", body).json
+    assert told["troubles"] == [] and found["status"] == "unreadable"
+    results = load_results(out)
+    assert results.template_of(results.batch.pages[1]).name == "numeric-a4"
+    assert results.batch.marks[1].student_id == "000014"
+    assert {r.field: r.value for r in results.batch.pages[1].fields}["q1"] == "12"
+    (out / "overlays").mkdir()
+    assert "overlays/scan-p2.jpg" in client.post("/api/write", {}).json["written"]
+    client.post("/api/undo", {"id": told["recent"][0]["id"]})
+    assert [t["status"] for t in client.state()["troubles"]] == ["unreadable"]

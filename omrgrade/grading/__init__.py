@@ -175,14 +175,21 @@ def mark_sheets(
     template: Template,
     key: AnswerKey | None = None,
     roster: Roster | None = None,
+    others: Mapping[str, Template] | None = None,
 ) -> tuple[SheetMarks, ...]:
     """One row of marks a page, in page order. Nothing is dropped: what is wrong with a page is its status.
 
     A total never falls below 0, however many penalties. A page whose pixels were seen before is not counted.
+    others: templates by name, for pages read with another one (`PageReading.template`).
     """
-    pages = [cross_check(page, template) for page in pages]
-    marker = _Marker(template, key, Register(roster) if roster else None)
-    marks = [marker.mark(page, first) for page, first in zip(pages, _originals(pages), strict=True)]
+    templates = {"": template, **(others or {})}
+    register = Register(roster) if roster else None
+    markers = {name: _Marker(used, key, register) for name, used in templates.items()}
+    pages = [cross_check(page, templates.get(page.template, template)) for page in pages]
+    marks = [
+        markers.get(page.template, markers[""]).mark(page, first)
+        for page, first in zip(pages, _originals(pages), strict=True)
+    ]
     owners = defaultdict(list)
     for sheet in marks:
         if sheet.student_id and sheet.status not in NOT_COUNTED:

@@ -126,7 +126,7 @@ class Desk:
         self._entries = list(entries)
         self._versions = {(e.source, e.page, e.field): e.id for e in entries}
         sheets = [view.sheet for view in self._views]
-        self._marks = mark_sheets(sheets, self.run.template, None, self.run.roster)
+        self._marks = mark_sheets(sheets, self.run.template, None, self.run.roster, self.others)
         self._double: dict[str, list[int]] = defaultdict(list)
         for n, marks in enumerate(self._marks):
             if marks.status == "duplicate_student":
@@ -205,7 +205,8 @@ class Desk:
     def _trouble(self, n: int) -> Trouble:
         sheet = self._views[n].sheet
         readings = {reading.field: reading for reading in sheet.fields}
-        plain = [f.id for f in self.run.template.identifiers if f.kind != "choice" and not f.same_as]
+        template = self.template_of(sheet)
+        plain = [f.id for f in template.identifiers if f.kind != "choice" and not f.same_as]
         alone = readings.get(plain[0]) if len(plain) == 1 else None
         return Trouble(
             page=n,
