@@ -69,6 +69,14 @@ def test_every_other_command_runs_one_after_the_other(tmp_path):
         assert result.returncode == 0, f"{words}: {result.stderr}"
 
 
+def test_the_commands_that_wait_for_a_person_are_there():
+    blocks = re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
+    named = {words[1] for words in commands(blocks) if words[0] == "omrgrade"}
+    assert {"grade", "review", "export"} <= named
+    for name in named:
+        assert run([name, "--help"], ROOT).returncode == 0
+
+
 def test_the_python_example_runs(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     (example,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
