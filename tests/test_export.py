@@ -124,7 +124,7 @@ def test_without_a_roster_every_number_counts():
 @pytest.mark.parametrize("form", ["csv", "xlsx", "parquet", "moodle", "blackboard"])
 def test_unfinished_reviews_are_refused_unless_asked(tmp_path, form):
     given = results([*a_class()[:3], make_page("4.png", student="1004", q1=review("q1", "12"))])
-    with pytest.raises(OutputError, match="1 readings on 1 sheets await review"):
+    with pytest.raises(OutputError, match="not final, readings await review: 1"):
         run(tmp_path, form, given=given)
     assert list(tmp_path.iterdir()) == []
     assert run(tmp_path, form, given=given, even_unreviewed=True).paths

@@ -31,7 +31,7 @@ def command(out: Path, output: Path, together: bool, no_answers: bool, even_unre
     from omrgrade.outputs.staging import staged
 
     results = load_results(out)
-    check_final(results, even_unreviewed=even_unreviewed)
+    check_final(results, out, even_unreviewed=even_unreviewed)
     files = (
         iter([class_file(results, answers=not no_answers)])
         if together

@@ -77,7 +77,7 @@ def draw_page(
     picture = preview.copy()
     scores = scores_by_item(marks)
     readings = {reading.field: reading for reading in page.fields}
-    fields = [field for field in template.fields if field.id in readings]
+    fields = [f for f in template.fields if f.id in readings and not _unused(f, readings[f.id])]
     outlines = {field.id: _pixels(_hull(field.boxes), scale) for field in fields}
     taken = [*outlines.values(), *(_pixels(box, scale) for box in template.fiducials.boxes)]
     ink = ink_integral(preview)
@@ -91,6 +91,11 @@ def draw_page(
     for label, box in labels:
         label.draw(picture, box)
     return np.concatenate([_header(page, marks, pupil, preview.shape[1]), picture])
+
+
+def _unused(field: Field, reading: FieldReading) -> bool:
+    """A barcode's place on a sheet that was printed without one: nothing that a pupil left blank."""
+    return field.kind == "barcode" and reading.status == "blank"
 
 
 # ---------------------------------------------------------------- one field

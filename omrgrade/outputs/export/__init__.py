@@ -60,7 +60,7 @@ def export(results: Results, path: str | Path | None, form: str, options: Option
         target = Path(path or out / "boxes.npz")
         data, crops = boxes.boxes_file(results)
         return Exported(paths=_publish(target.parent, [(target.name, data)]), marked=given, crops=crops)
-    check_final(results, even_unreviewed=options.even_unreviewed)
+    check_final(results, out, even_unreviewed=options.even_unreviewed)
     if form == "parquet":
         folder = Path(path or out / "parquet")
         return Exported(paths=_publish(folder, plain.parquet_files(results, given)), marked=given)
@@ -79,17 +79,20 @@ def export(results: Results, path: str | Path | None, form: str, options: Option
     return Exported(paths=_publish(target.parent, [(target.name, data)]), marked=given, filled=filled)
 
 
-def check_final(results: Results, *, even_unreviewed: bool) -> None:
-    """`OutputError` unless there are marks, and final ones, or others are wanted all the same."""
+def check_final(results: Results, out: Path, *, even_unreviewed: bool) -> None:
+    """`OutputError` unless there are marks, and final ones, or others are wanted all the same.
+
+    `out`: the run's folder, for the command that the message names.
+    """
     if results.key is None:
         raise OutputError(
-            "there are no marks: the scans were read without a key", fix="omrgrade score OUT -k KEY"
+            "there are no marks: the scans were read without a key",
+            fix=f"give them one: omrgrade score {out} -k KEY",
         )
     if results.batch.to_review and not even_unreviewed:
-        sheets = sum(1 for sheet in results.batch.marks if sheet.to_review)
         raise OutputError(
-            f"{results.batch.to_review} readings on {sheets} sheets await review: these are not final marks",
-            fix="look at them with: omrgrade review OUT; or go on all the same with --even-unreviewed",
+            f"these marks are not final, readings await review: {results.batch.to_review}",
+            fix=f"look at them with: omrgrade review {out}; or go on all the same with --even-unreviewed",
         )
 
 

@@ -46,7 +46,7 @@ def boxes_file(results: Results) -> tuple[bytes, int]:
             "there are no digits that somebody has confirmed or corrected"
             if not wanted
             else "the scans of the digits that were confirmed are no longer where they were",
-            fix="look at doubtful digits first: omrgrade review OUT" if not wanted else "put them back",
+            fix="look at doubtful digits first, with omrgrade review" if not wanted else "put them back",
         )
     stream = BytesIO()
     np.savez_compressed(
