@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from omrgrade.records import Template
+
 
 @click.group("template")
 def command() -> None:
@@ -23,32 +25,76 @@ def command() -> None:
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Default: TEMPLATE's name with -layout.png.",
+    help="Default: TEMPLATE's name with -layout.png, or -on- and SCAN's name.",
 )
-def check(template: str, output: Path | None) -> None:
-    """Check TEMPLATE (a file, or a bundled name) and draw its layout, every field with its id, as PNG."""
-    from omrgrade.errors import OutputError
+@click.option(
+    "--scan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Draw instead where TEMPLATE lands on this scan or photo, box by box.",
+)
+@click.option("--number", default=1, show_default=True, help="Which page of the scan.")
+def check(template: str, output: Path | None, scan: Path | None, number: int) -> None:
+    """Check TEMPLATE (a file, or a bundled name) and draw its layout, every field with its id, as PNG.
+
+    With --scan the picture shows where the boxes land on a real page and how far each is off, also when the
+    page is refused; the exit code is then 3.
+    """
     from omrgrade.render import render_layout
     from omrgrade.template import load_template
 
     loaded = load_template(template)
-    picture = render_layout(loaded)
+    if scan is not None:
+        _check_on(loaded, scan, number, output)
+        return
     output = output or Path(f"{loaded.name}-layout.png")
-    from PIL import Image
-
-    try:
-        Image.fromarray(picture[..., ::-1]).save(output, format="PNG")
-    except OSError as error:
-        raise OutputError(
-            "the layout cannot be written", where=str(output), fix="choose another place",
-            received=error.strerror,
-        ) from error  # fmt: skip
+    _write_picture(render_layout(loaded), output)
     boxes = sum(len(field.boxes) for field in loaded.fields)
     click.echo(
         f"{loaded.name}: {len(loaded.items)} items, {len(loaded.identifiers)} identifiers, {boxes} boxes; "
         f"layout in {output}",
         err=True,
     )
+
+
+def _check_on(template: Template, path: Path, number: int, output: Path | None) -> None:
+    """Draw where a template lands on a page of a scan; ends with the refusal, if it is refused."""
+    import numpy as np
+
+    from omrgrade.images import read_scan
+    from omrgrade.outputs.landing import landing
+    from omrgrade.records import PageRef, Policy
+    from omrgrade.registration import survey
+
+    scan, policy = read_scan(PageRef(path=str(path), page=number)), Policy()
+    found = survey(scan, template, max_residual=policy.max_residual, flag_residual=policy.flag_residual)
+    picture, off = landing(scan, template, found)
+    output = output or Path(f"{template.name}-on-{path.stem}.png")
+    _write_picture(picture, output)
+    click.echo(f"where {template.name} lands on {path.name} is in {output}", err=True)
+    if found.refusal:
+        raise found.refusal
+    seen = off[np.isfinite(off)]
+    doubt = found.registration(template, policy.flag_residual).doubt
+    click.echo(
+        f"residual {found.fits[0].residual:.2f} mm; {len(seen)} of {len(off)} boxes seen, "
+        f"the worst {seen.max():.2f} mm off" + (f"; to be looked at: {doubt}" if doubt else ""),
+        err=True,
+    )
+
+
+def _write_picture(picture: NDArray[np.uint8], output: Path) -> None:
+    """Write (h, w, 3) BGR as PNG."""
+    from PIL import Image
+
+    from omrgrade.errors import OutputError
+
+    try:
+        Image.fromarray(picture[..., ::-1]).save(output, format="PNG")
+    except OSError as error:
+        raise OutputError(
+            "the picture cannot be written", where=str(output), fix="choose another place",
+            received=error.strerror,
+        ) from error  # fmt: skip
 
 
 @command.command("new")
