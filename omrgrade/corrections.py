@@ -314,6 +314,8 @@ def _twins_follow(readings: dict[str, FieldReading], field: Field, template: Tem
         other = readings.get(twin.id)
         if other is None or twin.id == field.id or (twin.same_as or twin.id) != group or not decided.settled:
             continue
+        if other.status == "blank":
+            continue  # nothing stands there, so nothing contradicts
         same = (other.value, other.status) == (decided.value, decided.status)
         readings[twin.id] = other if same else replace(
             other, value=decided.value, confidence=1.0, status=decided.status, reason="", runner_up="",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import reviewing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reviewing import make_run, sheet
@@ -198,12 +199,15 @@ def test_undoing_everything_gives_the_machine_s_readings(tmp_path_factory, steps
     assert load_results(out).batch == before
 
 
-def test_fields_that_say_the_same_follow_one_another(tmp_path, monkeypatch):
-    import reviewing
-
+def twin_sheet(monkeypatch):
+    """The pupil's number is asked for twice."""
     twin = "role: identifier, boxes: 2, same_as: pupil, at: [60, 20], size: [9, 11], gap: 3}"
     text = f"{reviewing.SHEET}  - {{id: again, kind: digits, {twin}\n"
     monkeypatch.setattr(reviewing, "SHEET", text)
+
+
+def test_fields_that_say_the_same_follow_one_another(tmp_path, monkeypatch):
+    twin_sheet(monkeypatch)
     make_run(tmp_path / "out", lambda t: [sheet(t, "11", 1, answers={"again": "12"})])
     desk = Desk(tmp_path / "out")
     assert desk.says("pupil").status == desk.says("again").status == "review", "they contradict one another"
@@ -212,6 +216,15 @@ def test_fields_that_say_the_same_follow_one_another(tmp_path, monkeypatch):
         ("13", "corrected"), ("13", "corrected"),
     ]  # fmt: skip
     assert desk.marks().student_id == "13" and desk.marks().status == "ok"
+
+
+def test_a_field_in_which_nothing_stands_follows_nobody(tmp_path, monkeypatch):
+    twin_sheet(monkeypatch)
+    make_run(tmp_path / "out", lambda t: [sheet(t, "11", 1, answers={"again": ""})])
+    desk = Desk(tmp_path / "out")
+    desk("pupil", "set", "13")
+    assert (desk.says("again").status, desk.says("again").settled) == ("blank", "")
+    assert desk.marks().student_id == "13"
 
 
 def test_outputs_are_written_from_the_store_and_say_who_decided(desk):
