@@ -56,6 +56,14 @@
         size: [5, 5]
         gap: [6, 1.5]             # between columns, between rows
 
+      - id: pupil
+        kind: barcode             # whose sheet it is: a QR code of `omrgrade sheet --roster`, or a sticker
+        role: identifier
+        same_as: student_id       # the code decides; a number written otherwise is a review
+        at: [170, 62]
+        size: [22, 22]            # with white paper round the code
+        formats: [qr]             # and code128, ean; all of them by default
+
 Lengths are mm from the page's top-left corner, x right, y down.
 Every mistake is a `TemplateError` with file and line.
 """
