@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omrgrade.normalize import normalize, to_mnist
+from omrgrade.normalize import normalize, normalize_all, to_mnist
 from omrgrade.records import Crop
 from omrgrade.resources import bundled
 
@@ -104,6 +104,23 @@ def test_a_single_line_may_be_the_bar_of_a_seven():
     assert ink.lines == 1
     assert ink.uncut is not None
     assert ink.uncut.sum() > ink.image.sum()
+
+
+def test_boxes_do_not_see_their_neighbours(digits):
+    """Together or alone, whatever their size and place in the row: the same ink."""
+    crops = [
+        Crop(pixels=boxed(drawn(digit, 60 + n % 20), line=0.1 * (n % 4), side=9 + n % 3), margin=12 * (n % 2))
+        for n, digit in enumerate(digits[:90])
+    ]
+    crops += [Crop(pixels=np.full((90, 80), 200 + n, np.uint8), margin=0) for n in range(3)]
+    crops.append(Crop(pixels=np.zeros((1, 40), np.uint8), margin=0))
+    for alone, together in zip(map(normalize, crops), normalize_all(crops), strict=True):
+        for name in ("image", "uncut", "restored"):
+            one, other = getattr(alone, name), getattr(together, name)
+            assert (one is None) == (other is None)
+            assert one is None or (one == other).all()
+        for name in ("contrast", "noise", "lines", "through"):
+            assert getattr(alone, name) == getattr(together, name)
 
 
 @given(

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import cv2
 import numpy as np
 
-from omrgrade.normalize.ink import Darkness, ink_image, shrunk, to_mnist
+from omrgrade.normalize.ink import Darkness, centred, ink_image, shrunk, to_mnist
 from omrgrade.normalize.lines import Grey, Reals
 from omrgrade.normalize.outline import find_outlines
 from omrgrade.normalize.paper import MIN_CONTRAST, flatten, noise, quantiles
@@ -112,28 +112,20 @@ def _ink_images(dark: Grey, inside: Grey, floor: Reals, known: bool) -> list[tup
     masks = (dark > np.minimum(low, 255).astype(np.uint8)[:, None, None]).view(np.uint8)
     rims = masks & ~shrunk(inside)
     levels = _levels(peak, low)
-    views = []
-    for n, written in enumerate(np.asarray(masks.any(axis=(1, 2))).tolist()):
-        image, through = None, False
-        if written:
-            image, through = ink_image(
-                Darkness(
-                    dark=dark[n],
-                    mask=masks[n],
-                    rim=rims[n],
-                    inside=inside[n],
-                    levels=levels[n],
-                    known=known,
-                )
-            )
-        views.append(
-            (
-                np.zeros((28, 28), np.uint8) if image is None else image,
-                float(peak[n]),
-                through,
+    smalls: dict[int, Grey] = {}
+    through = np.zeros(len(dark), bool)
+    for n in np.flatnonzero(masks.any(axis=(1, 2))).tolist():
+        small, through[n] = ink_image(
+            Darkness(
+                dark=dark[n], mask=masks[n], rim=rims[n], inside=inside[n], levels=levels[n], known=known
             )
         )
-    return views
+        if small is not None:
+            smalls[n] = small
+    images = np.zeros((len(dark), 28, 28), np.uint8)
+    if smalls:
+        images[list(smalls)] = centred(np.stack(list(smalls.values())))
+    return list(zip(images, peak.tolist(), through.tolist(), strict=True))
 
 
 def _levels(peak: Reals, low: Reals) -> Grey:

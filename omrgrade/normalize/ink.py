@@ -21,6 +21,8 @@ _DISCS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1)) f
 _ROOM = 4  # px round the ink: its soft edge, and the widest disc
 NEAR = np.ones((3, 3), np.uint8)
 EDGE = np.ones((5, 5), np.uint8)
+_MOMENTS = np.stack([np.ones(400), np.tile(np.arange(20), 20), np.repeat(np.arange(20), 20)], axis=1)
+_MOMENTS = _MOMENTS.astype(np.float32)
 
 
 def to_mnist(ink: Grey) -> Grey:
@@ -28,28 +30,35 @@ def to_mnist(ink: Grey) -> Grey:
 
     ink: (h, w) uint8, ink high on 0. Returns (28, 28) uint8, all zero when there is no ink.
     """
-    out = np.zeros((28, 28), np.uint8)
+    small = _to_20x20(ink)
+    return np.zeros((28, 28), np.uint8) if small is None else centred(small[None])[0]
+
+
+def _to_20x20(ink: Grey) -> Grey | None:
+    """Its bounding box, made square, at 20x20 px; None without ink."""
     x, y, w, h = cv2.boundingRect(ink)
     if w == 0 or h == 0:
-        return out
+        return None
     side = max(w, h, 10)  # the floor keeps specks small
     square = np.zeros((side, side), np.uint8)
     top, left = (side - h) // 2, (side - w) // 2
     square[top : top + h, left : left + w] = ink[y : y + h, x : x + w]
-    small = cv2.resize(
-        square,
-        (20, 20),
-        interpolation=cv2.INTER_AREA if side > 20 else cv2.INTER_LINEAR,
-    )
-    peak = int(small.max())
-    if peak == 0:
-        return out
-    moments = cv2.moments(small)
+    way = cv2.INTER_AREA if side > 20 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (20, 20), interpolation=way), np.uint8)
+
+
+def centred(small: Grey) -> Grey:
+    """(N, 20, 20) -> (N, 28, 28): the darkest ink 255, the centre of mass on pixel 14."""
+    flat = small.reshape(-1, 400)
+    peak = flat.max(axis=1)
+    moments = flat.astype(np.float32) @ _MOMENTS  # whole numbers below 2**24: exact
+    mass = np.maximum(moments[:, 0], 1).astype(np.float64)
     # whole-pixel shift that brings the centre of mass to pixel 14 (13.5-14.5)
-    dx = min(max(round(14 - moments["m10"] / moments["m00"]), 0), 8)
-    dy = min(max(round(14 - moments["m01"] / moments["m00"]), 0), 8)
-    cv2.convertScaleAbs(small, dst=small, alpha=255.0 / peak)
-    out[dy : dy + 20, dx : dx + 20] = small
+    shift = np.rint(14 - moments[:, 1:] / mass[:, None]).clip(0, 8).astype(int)
+    strong = np.rint(small * (255 / np.maximum(peak, 1)).astype(np.float32)[:, None, None]).astype(np.uint8)
+    out = np.zeros((len(small), 28, 28), np.uint8)
+    for picture, digit, (dx, dy) in zip(out, strong, shift.tolist(), strict=True):
+        picture[dy : dy + 20, dx : dx + 20] = digit
     return out
 
 
@@ -66,7 +75,7 @@ class Darkness:
 
 
 def ink_image(box: Darkness) -> tuple[Grey | None, bool]:
-    """The 28x28 image of a box's ink, None without any; and whether it runs through the box."""
+    """A box's ink at 20x20 px, to be `centred`, None without any; and whether it runs through the box."""
     left, top, width, height = cv2.boundingRect(box.mask)
     x, y = max(0, left - _ROOM), max(0, top - _ROOM)
     window = np.s_[y : top + height + _ROOM, x : left + width + _ROOM]
@@ -79,7 +88,7 @@ def ink_image(box: Darkness) -> tuple[Grey | None, bool]:
     kept = mask if all(keep[1:]) else np.array(keep, np.uint8)[labels]
     near = cv2.dilate(kept, NEAR)  # the soft edge of a stroke belongs to it
     ink = cv2.copyTo(cv2.LUT(box.dark[window], box.levels), near)
-    image = to_mnist(thicken(ink, cv2.bitwise_and(mask, near)))
+    image = _to_20x20(thicken(ink, kept))
     through = box.known and runs_through(stats[keep], (x, y), box.mask.shape)
     return image, through
 

@@ -23,7 +23,7 @@ SHORTEST = 10  # px: what is left of a shorter side says nothing
 
 ROWS = np.arange(512)[:, None]
 COLUMNS = np.arange(512)
-_ROW_CODES = np.repeat(np.arange(256, dtype=np.uint8), 512).reshape(256, 512)
+ROW_CODES = np.repeat(np.arange(256, dtype=np.uint8), 512).reshape(256, 512)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +186,7 @@ def _fit_lines(live: Bools, first: Ints, end: Ints, *, box: bool) -> _Edges:
     """
     depth = live.shape[1]
     columns = COLUMNS[: live.shape[2]]
-    codes = _ROW_CODES[:depth, : live.shape[2]]
+    codes = ROW_CODES[:depth, : live.shape[2]]
     seen = live.any(axis=1)
     top = ((live.view(np.uint8) - np.uint8(1)) | codes).min(axis=1)  # 255 where there is no ink
     after = ~live & (codes > top[:, None])

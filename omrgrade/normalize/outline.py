@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from omrgrade.normalize.lines import (
     COLUMNS,
+    ROW_CODES,
     ROWS,
     Bools,
     Grey,
@@ -114,7 +115,7 @@ def _cut(dark: Grey, floor: Reals, lines: Lines, alone: Bools, margin: int) -> t
         inner = np.ceil(ramp(lines.left[:, turn], lines.right[:, turn], width, COLUMNS[:width]))
         inner = np.where(lines.seen[:, turn, None], inner, 0).astype(np.intp)  # (N, w) first row inside
         last = min(max(int(inner.max()), 0), side.shape[1])
-        keep[:, :last] &= ROWS[:last] >= inner[:, None]
+        keep[:, :last] &= ROW_CODES[:last, :width] >= inner.clip(0, 255).astype(np.uint8)[:, None]
         ends = reach[:, turn - 1], width - reach[:, (turn + 1) % 4]
         bands = _Bands(side, inner, lines.thickness[:, turn].astype(np.intp) + 4, floor, ends)
         marked = (lines.seen[:, turn] & alone)[:, None]
@@ -150,30 +151,25 @@ class _Bands:
         """
         self.inner, self.above, self.floor = inner, above, floor
         self._most = most = int(above.max())
-        height, width = (
-            min(side.shape[1], max(int(inner.max()), 0) + INNER),
-            side.shape[2],
-        )
-        top = np.ascontiguousarray(side[:, :height])
-        rows = inner[:, None] + np.arange(-most, INNER)[:, None]
-        np.maximum(rows, 0, out=rows)
-        np.minimum(rows, height - 1, out=rows)
-        rows += np.arange(0, len(side) * height, height)[:, None, None]
-        rows *= width
-        rows += COLUMNS[:width]
-        self._rows = np.take(top.ravel(), rows)
+        padded, before = _padded(side, most - min(int(inner.min()), 0), max(int(inner.max()), 0) + INNER)
+        count, height, width = padded.shape
         columns = COLUMNS[:width]
+        first = (inner + np.arange(before, count * height, height)[:, None]) * width + columns
+        steps = np.arange(-most * width, INNER * width, width)
+        self._rows = np.take(padded.ravel(), first[:, None] + steps[:, None])
         self._free = (columns >= ends[0][:, None]) & (columns < ends[1][:, None])
 
     def of(self, n: np.intp) -> Grey:
         """One box's rows, (above + INNER, w), row `above` being the first inside; repeated past the crop."""
         return self._rows[n, self._most - self.above[n] :]
 
-    def mass(self) -> NDArray[np.int32]:
+    def mass(self) -> NDArray[np.uint16]:
         """(N, w) grey levels added up across the line and its blur, one row inside of it included."""
         across = self._rows[:, : self._most + 1]
-        own = np.arange(self._most + 1) >= (self._most - self.above)[:, None]
-        return (across * own[:, :, None]).sum(axis=1, dtype=np.int32)
+        if (self.above < self._most).any():
+            own = np.arange(self._most + 1) >= (self._most - self.above)[:, None]
+            across = across * own[:, :, None]
+        return across.sum(axis=1, dtype=np.uint16)
 
     def hiding(self) -> Bools:
         """(N, w) where the line is darker or wider than elsewhere."""
@@ -190,6 +186,15 @@ class _Bands:
         ink = 2 * self.floor[:, None]
         crosses = (inside > ink) & (outside > edge[:, None] + ink) & (self.inner > self.above[:, None] - 1)
         return crosses & self._free, edge
+
+
+def _padded(side: Grey, above: int, end: int) -> tuple[Grey, int]:
+    """The sides' rows up to `end`, their first one repeated `above` times, their last as often as needed."""
+    count, height, width = side.shape
+    padded = np.empty((count, above + end, width), np.uint8)
+    padded[:, :above] = side[:, :1]
+    padded[:, above:] = side[:, :end] if end <= height else side[:, np.minimum(np.arange(end), height - 1)]
+    return padded, above
 
 
 def _ink_under(hides: Bools, band: Grey, floor: float) -> Bools | None:

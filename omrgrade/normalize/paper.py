@@ -23,18 +23,20 @@ def flatten(grey: Grey) -> Grey:
     smooth = cv2.GaussianBlur(np.ascontiguousarray(grey.transpose(1, 2, 0)), (3, 3), 0)
     paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, _STROKE).reshape(shape)
     wide = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, _BLOT).reshape(shape)
-    patch = wide - paper > MIN_CONTRAST  # a closing with more is never darker
-    for n in np.flatnonzero(patch.any(axis=(0, 1))):
-        thick = _thick_ink(patch[..., n].astype(np.uint8), paper[..., n], wide[..., n])
-        np.copyto(paper[..., n], wide[..., n], where=thick)
+    patch = wide - paper > int(MIN_CONTRAST)  # a closing with more is never darker
+    some = np.flatnonzero(patch.any(axis=(0, 1)))
+    if len(some):
+        parts = (np.ascontiguousarray(part[..., some].transpose(2, 0, 1)) for part in (patch, paper, wide))
+        own = [np.where(_thick_ink(*box), box[2], box[1]) for box in zip(*parts, strict=True)]
+        paper[..., some] = np.stack(own, axis=-1)
     dark = paper - smooth.reshape(shape)  # nor is a closing darker than what it closed
     return np.ascontiguousarray(dark.transpose(2, 0, 1))
 
 
-def _thick_ink(patch: Grey, paper: Grey, wide: Grey) -> NDArray[np.bool_]:
+def _thick_ink(patch: NDArray[np.bool_], paper: Grey, wide: Grey) -> NDArray[np.bool_]:
     """Which dark patches wider than a stroke are ink: a shadow comes in from the edge and is not so dark."""
     solid: NDArray[np.bool_] = paper < np.rint(0.6 * wide)
-    count, labels = cv2.connectedComponents(patch)
+    count, labels = cv2.connectedComponents(patch.view(np.uint8))
     ink = np.ones(count, bool)
     for rim in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         ink[rim] = False
