@@ -17,7 +17,7 @@ import numpy as np
 
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
-from omrgrade.registration import aruco, byhand, corners, page, reference
+from omrgrade.registration import aruco, byhand, corners, page, reference, timing
 from omrgrade.registration.fitting import Fit, fit_bent, fit_flat, fit_looks
 from omrgrade.registration.geometry import Located, Pose, quarter_turns
 
@@ -29,6 +29,7 @@ METHODS: dict[str, Callable[[Scan, Template], Attempts]] = {
     "corners": corners.locate,
     "page": page.locate,
     "reference": reference.locate,
+    "timing": timing.locate,
 }
 """method -> where the page may be, likeliest first; `RegistrationError` when there is no such place."""
 
