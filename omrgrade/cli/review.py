@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import threading
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,8 @@ def command(out: Path, who: str | None, port: int, no_browser: bool) -> None:
     """Settle doubtful readings of the run in folder OUT, in a browser on this computer.
 
     Every decision is kept at once in OUT/run.sqlite: stop whenever you like and start again where you were.
-    Marks and all other results are brought up to date when you press "Write marks" and at the end (Ctrl-C).
+    Marks and all other results are brought up to date when you press Write marks, and at the end (Finish, or
+    Ctrl-C here).
     Nothing leaves this computer.
     """
     from omrgrade.review.desk import Desk
@@ -34,11 +34,12 @@ def command(out: Path, who: str | None, port: int, no_browser: bool) -> None:
     desk = Desk(out, who=who or _user())
     with serving(desk, port=port) as served:
         click.echo(f"Review: {served.address}", err=True)
-        click.echo("Stop with Ctrl-C; everything decided is kept.", err=True)
+        click.echo("End it there with Finish, or here with Ctrl-C; everything decided is kept.", err=True)
         if not no_browser:
             webbrowser.open(served.once)
         try:
-            threading.Event().wait()
+            while not served.finished.wait(1):  # without a limit, Windows would not hear of Ctrl-C
+                pass
         except KeyboardInterrupt:
             click.echo("", err=True)
         written = served.write()

@@ -25,6 +25,7 @@ class Served:
     address: str  # with its secret: whoever has it may review
     once: str  # the same, but it opens only once: for a browser's command line, which others can read
     write: Callable[[], list[str]]  # brings the results up to date; the names of the files
+    finished: threading.Event  # set when the person has pressed Finish
 
 
 @contextmanager
@@ -41,8 +42,8 @@ def serving(desk: Desk, *, port: int = 0) -> Iterator[Served]:
             """Say nothing: addresses with pupils' pages belong in no terminal."""
 
     token, once = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    write = Writing(desk)
-    app = create_app(desk, token=token, write=write, once=once)
+    write, finished = Writing(desk), threading.Event()
+    app = create_app(desk, token=token, write=write, once=once, finish=finished.set)
     try:
         server = make_server(HOST, port, app, threaded=True, request_handler=Handler)
     except (OSError, SystemExit) as error:
@@ -54,7 +55,7 @@ def serving(desk: Desk, *, port: int = 0) -> Iterator[Served]:
     thread.start()
     try:
         base = f"http://{HOST}:{server.server_port}/?token="
-        yield Served(desk=desk, address=base + token, once=base + once, write=write)
+        yield Served(desk=desk, address=base + token, once=base + once, write=write, finished=finished)
     finally:
         server.shutdown()
         thread.join(5)

@@ -32,10 +32,18 @@ POLICY = (
 )
 
 
-def create_app(desk: Desk, *, token: str, write: Callable[[], list[str]], once: str = "") -> Flask:
+def create_app(
+    desk: Desk,
+    *,
+    token: str,
+    write: Callable[[], list[str]],
+    once: str = "",
+    finish: Callable[[], object] = bool,
+) -> Flask:
     """The application. token: the secret of this review; write: rewrites the results, gives their names.
 
-    once: another secret, that opens the review a single time: a browser's command line can be read by others.
+    finish: called when the person says that the review is over. once: another secret, that opens the review a
+    single time: a browser's command line can be read by others.
     """
     from flask import Flask, abort, jsonify, make_response, redirect, render_template, request
 
@@ -196,6 +204,12 @@ def create_app(desk: Desk, *, token: str, write: Callable[[], list[str]], once: 
     @app.post("/api/write")
     def rewrite() -> Response:
         return jsonify(written=write())
+
+    @app.post("/api/finish")
+    def finished() -> Response:
+        written = write()
+        finish()
+        return jsonify(written=written)
 
     return app
 

@@ -53,6 +53,11 @@ def test_a_whole_review_by_keyboard(reviewing, out):
                 page.keys(Keys.ENTER)
                 break
         page.until(lambda: (out / "marks.csv").exists())
+        page.script("document.getElementById('main').focus()")
+        page.keys(Keys.ENTER, Keys.ENTER)  # on settled things Enter does no more
+        assert len(page.desk.recent()) == 7
+        page.keys("f")
+        assert "The marks are written" in page.text("main") and page.served.finished.is_set()
         assert page.complaints() == []
     assert readings(out) == {
         "pupil": ("11", ""), "q1": ("B", "corrected"), "q2": ("B", ""), "q3": ("C", ""),

@@ -133,6 +133,7 @@ function accept() {
   const item = current();
   if (!item) return null;
   if (state.typed) return settle("set", state.typed, true);
+  if (done(item)) return move(1);
   const value = single(item) ? item.boxes[state.box].value : item.value;
   return settle(value ? "set" : "blank", value);
 }
@@ -197,6 +198,7 @@ function button(text, key, work, more = {}) {
 }
 
 function draw() {
+  if (state.finished) return;
   const total = state.settled + state.left;
   byId("bar").max = total || 1;
   byId("bar").value = total ? state.settled : 1;
@@ -270,7 +272,7 @@ function drawDoubt() {
         el("span", { className: "quiet" }, ` - read as ${value || "blank"}, ${sure} % sure${other ? `; else ${other}` : ""}`))),
     keypad(item),
     el("div", { className: "acts" },
-      button(`Accept ${value || "blank"}`, "Enter", accept, { className: "main" }),
+      done(item) && !state.typed ? null : button(`Accept ${value || "blank"}`, "Enter", accept, { className: "main" }),
       button("Blank", shifted("B"), () => settle("blank")),
       button("Illegible", shifted("X"), () => settle("illegible")),
       button("Undo", shifted("U"), () => undo(), { disabled: !state.recent.length }),
@@ -288,7 +290,15 @@ function allSettled() {
   const pages = state.troubles.length;
   return el("div", { className: "card" }, el("h2", {}, "Everything is settled here"),
     el("p", {}, pages ? `${pages} ${pages === 1 ? "page needs" : "pages need"} you: see Pages.`
-      : "Press Write marks; then you may close this page and stop the review with Ctrl-C."));
+      : "Finish writes the marks and ends the review."),
+    el("div", { className: "acts" }, button("Finish", "F", finish, { className: "main" })));
+}
+
+async function finish() {
+  await ask("/api/finish", {});
+  state.finished = true;
+  byId("main").replaceChildren(el("div", { className: "card" }, el("h2", {}, "The marks are written"),
+    el("p", {}, "You may close this page. The window in which you started the review names the next step.")));
 }
 
 function keypad(item) {
@@ -535,6 +545,7 @@ function keyInDoubts(event, key) {
   const item = current();
   if (key === "ArrowRight") return move(1);
   if (key === "ArrowLeft") return move(-1);
+  if (key === "F" && !state.items.some((one) => !done(one)) && !(item && item.keys.includes("F"))) return finish();
   if (!item) return key === "U" ? undo() : null;
   if (key === "ArrowDown" || key === "ArrowUp") {
     if (!item.boxes.length) return null;
@@ -582,7 +593,7 @@ function keyInPages(event, key) {
 
 document.addEventListener("keydown", (event) => {
   const target = event.target;
-  if (event.ctrlKey || event.metaKey || event.altKey || byId("sheet").open) return;
+  if (state.finished || event.ctrlKey || event.metaKey || event.altKey || byId("sheet").open) return;
   if (target.matches("input, select, textarea")) return;
   const press = event.key === "Enter" || event.key === " ";
   if (target.matches("button, a") && press && !(target.matches(".handle") && event.key === "Enter")) return;
