@@ -21,6 +21,7 @@ DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; spec
 LEAST = 1e-3  # of darkness and area, so that both have a logarithm
 HIDDEN = 0.3  # darkness of print under which no ink is looked for,
 NO_MORE = 0.1  # share of the inside: where print is only guessed, less ink than this is part of it
+ALIKE = 4  # bubbles: fewer do not show what is printed round them
 CLEAR = 0.35  # but so much of the inside, its lightest print, is looked at in any case
 
 Question = tuple[Sequence[Crop], Sequence[str]]
@@ -56,7 +57,7 @@ def measure(questions: Sequence[Question]) -> list[Marks]:
         if all(crop.blank is not None for crops, _ in chosen for crop in crops):
             blank = _settled([[crop.blank for crop in crops] for crops, _ in chosen], margin, step)
         groups = [(label, len(labels)) for _, labels in chosen for label in labels]
-        marks = _marks(dark, blank, groups, margin / step)
+        marks = _marks(dark, blank, groups, margin / step, fine=step == 1)
         ends = np.cumsum([len(labels) for _, labels in chosen])[:-1]
         parts = (np.split(values, ends) for values in (marks.dark, marks.area, marks.around))
         result |= {n: Marks(*part) for n, part in zip(members, zip(*parts, strict=True), strict=True)}
@@ -145,16 +146,18 @@ def _rings(height: int, width: int, margin: float) -> tuple[list[tuple[int, int]
 # ---------------------------------------------------------------- ink
 
 
-def _marks(dark: Floats, blank: Floats | None, groups: Sequence[Group], margin: float) -> Marks:
+def _marks(
+    dark: Floats, blank: Floats | None, groups: Sequence[Group], margin: float, *, fine: bool
+) -> Marks:
     """The ink of bubbles of one size; groups: each bubble's label, and how many options it stands among."""
     where = zones(dark.shape[1], dark.shape[2], margin)
-    prints = printed(dark, blank, groups, where)
+    prints = printed(dark, blank, groups, where, fine=fine)
     darkest, area = np.empty(len(dark), np.float32), np.empty(len(dark), np.float32)
     around = np.empty((len(dark), len(where.sectors)), np.float32)
     for group in dict.fromkeys(groups):
         members = np.array([n for n, other in enumerate(groups) if other == group])
         picture = prints.pictures.get(group)
-        around[members] = _around(dark[members], picture, where.sectors)
+        around[members] = _unusual(_around(dark[members], picture, where.sectors))
         if picture is None:
             darkest[members], area[members] = _inked(dark[members][:, where.inside])
             continue
@@ -187,6 +190,13 @@ def _around(dark: Floats, picture: Floats | None, sectors: Sequence[Bools]) -> F
     """The darkest ink (n, sectors) on the paper round bubbles (n, h, w), by direction."""
     more = dark if picture is None else dark - picture
     return np.stack([_darkest(more[:, sector]) for sector in sectors], axis=1)
+
+
+def _unusual(around: Floats) -> Floats:
+    """Ink round alike bubbles without what most of them have: a form's lines are print, not marks."""
+    if len(around) < ALIKE:
+        return around
+    return np.maximum(around - np.median(around, axis=0), 0)
 
 
 def _darkest(values: Floats) -> Floats:

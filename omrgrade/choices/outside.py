@@ -15,7 +15,7 @@ OPPOSITE = SECTORS // 3  # directions between the two ends of a stroke right thr
 STROKES = 0.6  # share of all directions: more ink outside than this is a bubble filled too generously
 STYLE = 0.25  # share of a page's marks: with more of them struck out, that is this pupil's way of marking
 BESIDE = 3  # directions with ink that make a mark beside a bubble,
-RARE = 0.05  # if no more than this share of the bubbles has it: the rest is print
+RARE = 0.3  # if no more than this share of the bubbles has it: more is print
 
 
 def struck_out(questions: Sequence[Marks], plain: Sequence[Bools], usual: float) -> list[Bools]:

@@ -26,7 +26,7 @@ NONE = 0.03  # mean darkness of the inside: less print than this is none
 TOO_MUCH = 1.6, 0.06  # times the usual print, and darkness on top: more is marks, not print
 UNFAITHFUL = 0.4  # times the page's print: a blank form that has less is not of this edition
 FILLED = 0.6  # darkness of the inside: no print, but a mark on what should be a blank form
-SPREAD = 3  # px: print is taken to be so much wider, for scans waver
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)  # widens print by less than 3 x 3 px do
 NUDGE = 2  # px by which single bubbles are moved onto their print
 UNKNOWN = 4  # bubbles whose print nothing shows: so many together tell how much there is
 USUAL_SHARE = 1.25  # times their median ink is taken off these,
@@ -43,10 +43,13 @@ class Prints:
     unknown: dict[Group, float]  # share (0-1) of the inside that print covers, where no more is known
 
 
-def printed(dark: Floats, blank: Floats | None, groups: Sequence[Group], where: Zones) -> Prints:
+def printed(
+    dark: Floats, blank: Floats | None, groups: Sequence[Group], where: Zones, *, fine: bool
+) -> Prints:
     """The print of each group of bubbles; moves bubbles of `dark` (n, h, w) onto it, in place.
 
-    dark, blank: darkness on the page and on the blank form, bubble by bubble.
+    dark, blank: darkness on the page and on the blank form, bubble by bubble. fine: whether a px is no more
+    than scans waver by; then print is taken to be wider by a whole one.
     """
     members: dict[Group, list[int]] = defaultdict(list)
     for n, group in enumerate(groups):
@@ -60,7 +63,10 @@ def printed(dark: Floats, blank: Floats | None, groups: Sequence[Group], where: 
     inked = {group: picture for group, picture in pictures.items() if picture[where.inside].mean() > NONE}
     for group, picture in inked.items():
         _nudge(dark, members[group], picture)
-    wide = {group: cv2.dilate(picture, np.ones((SPREAD, SPREAD))) for group, picture in inked.items()}
+    wide = {
+        group: cv2.dilate(picture, np.ones((3, 3), np.uint8) if fine else CROSS)
+        for group, picture in inked.items()
+    }
     rest = {group: own for group, own in members.items() if group not in pictures}
     usual = [float(picture[where.inside].mean()) for picture in inked.values()]
     return Prints(wide, _unknown_share(dark, rest, float(np.median(usual)) if usual else 0.0, where.inside))
