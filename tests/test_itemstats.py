@@ -167,6 +167,21 @@ def test_the_order_of_sheets_says_nothing(points, random):
         assert (one.suspicion, one.hint) == (two.suspicion, two.hint)
 
 
+def test_the_same_number_on_another_version_is_another_question():
+    """Version B has the questions of A in reverse."""
+    a, b = sheets(SIX), sheets(SIX[:4, ::-1])
+    version = {id(page): name for name, group in (("A", a), ("B", b)) for page, _ in group}
+    found = analyse([*b, *a], version=lambda page: version[id(page)])
+    assert [item.label for item in found.items] == [f"q{n} ({v})" for v in "AB" for n in range(1, 5)]
+    alone = analyse(a)
+    assert found.items[0].item_rest == alone.items[0].item_rest
+    assert (found.reliability.value, found.reliability.version) == (alone.reliability.value, "A")
+    assert found.sheets == 10
+    unknown = sheet([0, 0, 0, 0], review=("q1", "q2", "q3", "q4"))
+    more = analyse([*b, *a, unknown], version=lambda page: version.get(id(page), ""))
+    assert (more.items, more.sheets, more.complete) == (found.items, 11, 10)
+
+
 # ---------------------------------------------------------------- answers
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -71,6 +71,12 @@ class ItemStatistics:
     answers: tuple[AnswerStatistics, ...]  # options in their order; else the commonest first
     suspicion: Suspicion  # that the key is wrong
     hint: str  # why, in words
+    version: str = ""  # of the sheets that it is from, where the key has several
+
+    @property
+    def label(self) -> str:
+        """What it is called: its id, and the version where there are several."""
+        return f"{self.item} ({self.version})" if self.version else self.item
 
     @property
     def settled(self) -> int:
@@ -123,37 +129,56 @@ class TestStatistics:
         return float(median(self.totals)) if self.totals else None
 
 
-def analyse(sheets: Sequence[Sheet], *, options: Mapping[str, Sequence[str]] | None = None) -> TestStatistics:
+def analyse(
+    sheets: Sequence[Sheet],
+    *,
+    options: Mapping[str, Sequence[str]] | None = None,
+    version: Callable[[PageReading], str] = lambda page: "",
+) -> TestStatistics:
     """Statistics of marked sheets; pages without scores (unreadable, scanned twice) are passed over.
 
-    `options`: the labels of an item's bubbles, so that one nobody chose is listed too; other items list the
-    commonest answers.
+    options: the labels of an item's bubbles, so that one nobody chose is listed too; other items list the
+    commonest answers. version: which one of the test a sheet is; question 1 of A and of B are two items, and
+    the reliability is that of the version with the most complete sheets.
     """
     counted = [sheet for sheet in sheets if sheet[1].scores]
-    pages, by_item = (
-        [page for page, _ in counted],
-        [{s.item: s for s in marks.scores} for _, marks in counted],
-    )
-    names = list(dict.fromkeys(name for scores in by_item for name in scores))
-    points = np.array([[_points(scores.get(name)) for name in names] for scores in by_item])
-    points = points.reshape(len(counted), len(names))
-    maxima = np.array([max(s[name].max_points for s in by_item if name in s) for name in names])
+    groups: dict[str, list[Sheet]] = {}
+    for sheet in counted:
+        groups.setdefault(version(sheet[0]), []).append(sheet)
+    if len(groups) > 1:
+        groups.pop("", None)  # nobody knows yet which questions these sheets had
+    found = [_analyse_version(group, options or {}, name) for name, group in sorted(groups.items())]
+    reliabilities = [told for told, _ in found if told]
     return TestStatistics(
         sheets=len(counted),
         complete=sum(all(s.outcome != "unresolved" for s in marks.scores) for _, marks in counted),
         maximum=max((marks.maximum for _, marks in counted), default=0.0),
         totals=tuple(marks.total for _, marks in counted),
-        reliability=reliability(points, maxima),
-        items=tuple(
-            _item(
-                [(page, s[name]) for page, s in zip(pages, by_item, strict=True) if name in s],
-                points[has := np.array([name in s for s in by_item]), column],
-                _rest(points, maxima, column)[has],
-                (options or {}).get(name, ()),
-            )
-            for column, name in enumerate(names)
-        ),
+        reliability=max(reliabilities, key=lambda told: told.sheets, default=None),
+        items=tuple(item for _, items in found for item in items),
     )
+
+
+def _analyse_version(
+    sheets: Sequence[Sheet], options: Mapping[str, Sequence[str]], version: str
+) -> tuple[Reliability | None, list[ItemStatistics]]:
+    """Reliability and items of sheets that have the same questions."""
+    pages, by_item = [page for page, _ in sheets], [{s.item: s for s in m.scores} for _, m in sheets]
+    names = list(dict.fromkeys(name for scores in by_item for name in scores))
+    points = np.array([[_points(scores.get(name)) for name in names] for scores in by_item])
+    points = points.reshape(len(sheets), len(names))
+    maxima = np.array([max(s[name].max_points for s in by_item if name in s) for name in names])
+    items = [
+        _item(
+            [(page, s[name]) for page, s in zip(pages, by_item, strict=True) if name in s],
+            points[has := np.array([name in s for s in by_item]), column],
+            _rest(points, maxima, column)[has],
+            options.get(name, ()),
+        )
+        for column, name in enumerate(names)
+    ]
+    told = reliability(points, maxima)
+    return told and replace(told, version=version), [replace(item, version=version) for item in items]
 
 
 def _points(score: ItemScore | None) -> float:

@@ -26,6 +26,7 @@ class Reliability:
     sem: float  # standard error of measurement, points
     sheets: int
     items: int
+    version: str = ""  # of the test, where there are several
 
 
 def reliability(points: Reals, maxima: Reals) -> Reliability | None:

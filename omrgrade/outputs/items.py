@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from omrgrade.itemstats import TestStatistics, analyse
 from omrgrade.outputs.csvtext import csv_bytes
 from omrgrade.outputs.results import Cell, Results
+from omrgrade.records import PageReading
 
 COLUMNS = (
     "item",
@@ -33,14 +34,21 @@ _RATES = (
 def statistics(results: Results) -> TestStatistics:
     """Item analysis of the batch as it is now."""
     options = {f.id: f.options for f in results.template.fields if f.kind == "choice" and not f.multiple}
-    return analyse(list(results.sheets()), options=options)
+    versions = results.key.versions if results.key else ()
+    names = {f.id for f in results.template.fields if f.version}
+
+    def version(page: PageReading) -> str:
+        said = next((reading for reading in page.fields if reading.field in names), None)
+        return said.value if versions and said and said.status == "read" else ""
+
+    return analyse(list(results.sheets()), options=options, version=version)
 
 
 def rows(found: TestStatistics) -> Iterator[Sequence[Cell]]:
     """An item's figures; empty where they cannot be told."""
     for item in found.items:
         yield (
-            item.item,
+            item.label,
             item.answer,
             item.max_points,
             item.correct,
@@ -61,7 +69,7 @@ def answer_rows(found: TestStatistics) -> Iterator[Sequence[Cell]]:
     """A row an answer that was given, or could have been."""
     for item in found.items:
         for a in item.answers:
-            yield item.item, a.value, "yes" if a.right else "no", a.count, a.share, a.point_biserial
+            yield item.label, a.value, "yes" if a.right else "no", a.count, a.share, a.point_biserial
 
 
 def summary(found: TestStatistics) -> dict[str, object]:
