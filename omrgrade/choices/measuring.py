@@ -50,18 +50,24 @@ def measure(questions: Sequence[Question]) -> list[Marks]:
     """
     result: dict[int, Marks] = {}
     for (shape, margin), members in _by_size(questions).items():
-        step = 2 if min(shape) >= COARSE else 1
         chosen = [questions[n] for n in members]
-        dark = _settled([[crop.pixels for crop in crops] for crops, _ in chosen], margin, step)
-        blank = None
-        if all(crop.blank is not None for crops, _ in chosen for crop in crops):
-            blank = _settled([[crop.blank for crop in crops] for crops, _ in chosen], margin, step)
-        groups = [(label, len(labels)) for _, labels in chosen for label in labels]
-        marks = _marks(dark, blank, groups, margin / step, fine=step == 1)
+        marks, printed_on = _measured(chosen, margin, 2 if min(shape) >= COARSE else 1)
+        if printed_on and min(shape) >= COARSE:  # ink between a letter's strokes shows only in full
+            marks, _ = _measured(chosen, margin, 1)
         ends = np.cumsum([len(labels) for _, labels in chosen])[:-1]
         parts = (np.split(values, ends) for values in (marks.dark, marks.area, marks.around))
         result |= {n: Marks(*part) for n, part in zip(members, zip(*parts, strict=True), strict=True)}
     return [result[n] for n in range(len(questions))]
+
+
+def _measured(questions: Sequence[Question], margin: int, step: int) -> tuple[Marks, bool]:
+    """All bubbles of some questions of one size, by every `step`-th px; and whether something is printed."""
+    dark = _settled([[crop.pixels for crop in crops] for crops, _ in questions], margin, step)
+    blank = None
+    if all(crop.blank is not None for crops, _ in questions for crop in crops):
+        blank = _settled([[crop.blank for crop in crops] for crops, _ in questions], margin, step)
+    groups = [(label, len(labels)) for _, labels in questions for label in labels]
+    return _marks(dark, blank, groups, margin / step, fine=step == 1)
 
 
 def _by_size(questions: Sequence[Question]) -> dict[tuple[tuple[int, ...], int], list[int]]:
@@ -148,7 +154,7 @@ def _rings(height: int, width: int, margin: float) -> tuple[list[tuple[int, int]
 
 def _marks(
     dark: Floats, blank: Floats | None, groups: Sequence[Group], margin: float, *, fine: bool
-) -> Marks:
+) -> tuple[Marks, bool]:
     """The ink of bubbles of one size; groups: each bubble's label, and how many options it stands among."""
     where = zones(dark.shape[1], dark.shape[2], margin)
     prints = printed(dark, blank, groups, where, fine=fine)
@@ -170,7 +176,7 @@ def _marks(
         left = np.maximum((darkest[members] * area[members] - share) / (1 - share), 0) / darkest[members]
         area[members] = np.maximum(left, LEAST)
         darkest[members[left < NO_MORE]] = LEAST
-    return Marks(darkest, area, around)
+    return Marks(darkest, area, around), bool(prints.pictures)
 
 
 def _inked(inside: Floats) -> tuple[Floats, Floats]:
