@@ -115,16 +115,19 @@ class Desk:
         self.others: dict[str, Template] = other_templates(store)
         self._views = [self._view(n, page) for n, page in enumerate(self._corrected(store, None))]
         self._places = {(storable(v.sheet.source), v.sheet.page): n for n, v in enumerate(self._views)}
-        self._take_in(entries)
+        self._note(entries)
+        self._mark()
 
     def _corrected(self, store: Store, pages: Iterable[PageReading] | None) -> Iterable[PageReading]:
         for page in corrected_pages(store, self.run.template, pages):
             yield check_page(page, self.template_of(page), self.run.roster)
 
-    def _take_in(self, entries: Sequence[Correction]) -> None:
-        """Versions, and the marks of all pages by what is known of their pupils."""
+    def _note(self, entries: Sequence[Correction]) -> None:
         self._entries = list(entries)
         self._versions = {(e.source, e.page, e.field): e.id for e in entries}
+
+    def _mark(self) -> None:
+        """Whose the pages are, and which of them count, by what is known of their pupils."""
         sheets = [view.sheet for view in self._views]
         self._marks = mark_sheets(sheets, self.run.template, None, self.run.roster, self.others)
         self._double: dict[str, list[int]] = defaultdict(list)
@@ -142,12 +145,16 @@ class Desk:
         if any(entry.action == "reread" for entry in new):
             self.others = other_templates(store)
         changed = {self._places[e.source, e.page] for e in new if (e.source, e.page) in self._places}
-        for n in changed:
-            sheet = self._views[n].sheet
-            page = store.page(sheet.source, sheet.page)
-            for fresh in self._corrected(store, [page] if page else []):
-                self._views[n] = self._view(n, fresh)
-        self._take_in([*self._entries, *new])
+        found = [(n, store.page(v.sheet.source, v.sheet.page)) for n in changed if (v := self._views[n])]
+        there = [(n, page) for n, page in found if page is not None]
+        moved = False
+        fresh = self._corrected(store, [page for _, page in there])
+        for (n, _), page in zip(there, fresh, strict=True):
+            before, self._views[n] = self._views[n].sheet, self._view(n, page)
+            moved |= before != self._views[n].sheet
+        self._note([*self._entries, *new])
+        if moved:  # decisions about answers, nearly all, leave the pupils where they were
+            self._mark()
         return changed
 
     def _view(self, n: int, page: PageReading) -> _View:
