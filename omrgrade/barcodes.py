@@ -17,9 +17,10 @@ FORMATS = {"qr": ("QRCode", "MicroQRCode"), "code128": ("Code128",), "ean": ("EA
 MARGIN = 2.0  # mm round a barcode's box that are looked at: it may be stuck on crookedly
 SCALE = 12.0  # px/mm of its crop: 300 dpi, at which a module of 0.4 mm has 5 px
 SURE = 0.9999  # of a code that was decoded: its check digits and error correction have agreed
-_PRINTED = 0.08
-"""Share (0-1) of dark pixels in a box from which on something is there that should have been read."""
-_DARK = 70  # grey levels below the paper
+_SOMETHING = 0.02, 30
+"""Less than this share (0-1) of a box so many grey levels below its paper is nothing: not looked at, fast."""
+_PRINTED = 0.08, 70
+"""From this share of the box on, so much darker, something is there that should have been read."""
 _SIGN = "OMR1"
 
 
@@ -48,11 +49,12 @@ def prefilled(text: str) -> Prefilled | None:
 
 def read_barcode(crop: Crop, field: Field, template: str) -> BoxReading:
     """The student number in a field's barcode; `template` is the name of the page's."""
+    nothing = BoxReading(value="", confidence=0.99, status="blank")
+    if not _has(crop, *_SOMETHING):
+        return nothing
     texts = _decode(crop, field.formats)
     if not texts:
-        if _printed(crop):
-            return _doubt("", "a barcode that cannot be read")
-        return BoxReading(value="", confidence=0.99, status="blank")
+        return _doubt("", "a barcode that cannot be read") if _has(crop, *_PRINTED) else nothing
     if len(texts) > 1:
         return _doubt("", f"several barcodes: {', '.join(texts)}")
     found = prefilled(texts[0])
@@ -77,7 +79,8 @@ def _decode(crop: Crop, formats: tuple[str, ...]) -> list[str]:
     return sorted({text for code in found if (text := code.text.strip())})
 
 
-def _printed(crop: Crop) -> bool:
+def _has(crop: Crop, share: float, darker: int) -> bool:
+    """Whether at least that share of the box is so many grey levels darker than its paper."""
     inside = crop.pixels[crop.margin : -crop.margin, crop.margin : -crop.margin]
     paper = float(np.percentile(inside, 90))
-    return float((inside < paper - _DARK).mean()) > _PRINTED
+    return float((inside < paper - darker).mean()) >= share
