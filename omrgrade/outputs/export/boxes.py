@@ -32,7 +32,7 @@ def boxes_file(results: Results) -> tuple[bytes, int]:
     pages: list[str] = []
     wanted = 0
     for page in results.batch.pages:
-        fields = [(field, digits) for field, digits in _settled(page, results.template)]
+        fields = [(field, digits) for field, digits in _settled(page, results.template_of(page))]
         wanted += sum(len(digits) for _, digits in fields)
         scan = _scan(page) if fields else None
         if scan is None or page.registration is None:
