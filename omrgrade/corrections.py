@@ -243,6 +243,8 @@ def corrected(
         page = replace(read.page, source=page.source, page=page.page, digest=page.digest)
     if any(entry.action == "aside" for entry in holding):
         page = replace(page, aside=True)
+    if page.registration and any(entry.action == "confirm" for entry in holding):
+        page = replace(page, registration=replace(page.registration, doubt=""))
     readings = {reading.field: reading for reading in page.fields}
     fields = {field.id: field for field in template.fields}
     machine = dict(readings)

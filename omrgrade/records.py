@@ -16,7 +16,7 @@ Role = Literal["identifier", "item", "info"]
 """Says whose sheet it is; earns points; or is read and listed, no more."""
 Outcome = Literal["correct", "incorrect", "omitted", "unresolved"]
 Settled = Literal["", "confirmed", "corrected", "illegible"]
-Action = Literal["set", "blank", "illegible", "doubt", "aside", "reread", "undo"]
+Action = Literal["set", "blank", "illegible", "doubt", "aside", "confirm", "reread", "undo"]
 Matrix = tuple[tuple[float, float, float], ...]
 """A 3x3 projective matrix, row by row."""
 

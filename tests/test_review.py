@@ -7,13 +7,14 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from reviewing import ROSTER, make_run, sheet
 
 from omrgrade.errors import OmrgradeError, OutputError
 from omrgrade.outputs import load_results
-from omrgrade.records import PageReading, Scan
+from omrgrade.records import PageReading, Registration, Scan
 from omrgrade.review.desk import Desk
 from omrgrade.review.serve import Writing, serving
 from omrgrade.review.server import create_app
@@ -139,6 +140,22 @@ def test_a_wall_of_many_boxes_is_settled_at_once(client):
     wanted = [{**{name: box[name] for name in named}, "action": "set", "value": "2"} for box in boxes]
     assert client.post("/api/decide", wanted).status_code == 200
     assert not any(box["doubtful"] for box in client.get("/api/wall/2").json["boxes"])
+
+
+def test_a_page_that_lies_badly_is_looked_at(tmp_path):
+    doubt = "the boxes lie up to 0.8 mm from where they should"
+    rows = ((4.0, 0.0, 0.0), (0.0, 4.0, 0.0), (0.0, 0.0, 1.0))
+    askew = Registration(
+        page_to_scan=rows, residual=0.8, rotation=0, method="aruco", landmarks=9, doubt=doubt
+    )
+    out = tmp_path / "out"
+    make_run(out, lambda template: [replace(sheet(template, "11", 1), registration=askew)])
+    client = Client(Desk(out, who="tester"))
+    (found,) = client.state()["troubles"]
+    assert (found["status"], found["problem"], len(found["frames"])) == ("misplaced", doubt, 24)
+    told = client.decide({**found, "field": ""}, "confirm").json
+    assert told["troubles"] == [] and (told["settled"], told["left"]) == (1, 0)
+    assert load_results(out).batch.pages[0].registration.doubt == ""
 
 
 def test_undo_even_after_a_restart(client, out):

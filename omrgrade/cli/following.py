@@ -19,4 +19,8 @@ def say_next(out: Path, *, review: bool) -> None:
 def needs_review(batch: Batch) -> bool:
     """Whether there is anything that `omrgrade review` would show."""
     troubles = ("unreadable", "unknown_student", "duplicate_student")
-    return bool(batch.to_review) or any(sheet.status in troubles for sheet in batch.marks)
+    return (
+        bool(batch.to_review)
+        or any(sheet.status in troubles for sheet in batch.marks)
+        or any(page.registration and page.registration.doubt and not page.aside for page in batch.pages)
+    )

@@ -31,10 +31,11 @@ from omrgrade.marking import check_page
 from omrgrade.records import Correction, Field, FieldReading, PageReading, Pupil, SheetMarks, Template
 from omrgrade.store import Store, storable
 
-WORST_FIRST = ("unreadable", "unknown_student", "duplicate_student")
-"""What may be wrong with a whole page and is settled here."""
+WORST_FIRST = ("unreadable", "misplaced", "unknown_student", "duplicate_student")
+"""What may be wrong with a whole page and is settled here: statuses of sheets, and boxes that lie badly."""
 OFFERED = 5  # pupils offered for a doubtful number
 RECENT = 30  # decisions listed
+PAGE_WORDS = {"aside": "set aside", "confirm": "boxes lie well"}
 BOXED = ("digits", "fraction")
 """Kinds of field with a character a box, of which single boxes can be decided."""
 
@@ -54,6 +55,8 @@ class Trouble:
     """A whole page with a problem."""
 
     page: int
+    kind: str  # one of WORST_FIRST
+    problem: str  # in words
     marks: SheetMarks
     version: int  # of the page
     identifier: FieldReading | None  # where a pupil can be assigned
@@ -206,17 +209,27 @@ class Desk:
         """Pages that could not be read, and those of unknown or of the same pupil."""
         with self._lock, self.open() as store:
             self._refresh(store)
-            found = [self._trouble(n) for n, marks in enumerate(self._marks) if marks.status in WORST_FIRST]
-        return sorted(found, key=lambda t: (WORST_FIRST.index(t.marks.status), t.marks.student_id, t.page))
+            found = [self._trouble(n, kind) for n in range(len(self._views)) if (kind := self._kind(n))]
+        return sorted(found, key=lambda t: (WORST_FIRST.index(t.kind), t.marks.student_id, t.page))
 
-    def _trouble(self, n: int) -> Trouble:
+    def _kind(self, n: int) -> str:
+        """What is wrong with a page, if anything."""
+        registration, status = self._views[n].sheet.registration, self._marks[n].status
+        if registration and registration.doubt and status not in NOT_COUNTED:
+            return "misplaced"
+        return status if status in WORST_FIRST else ""
+
+    def _trouble(self, n: int, kind: str) -> Trouble:
         sheet = self._views[n].sheet
+        doubt = sheet.registration.doubt if sheet.registration else ""
         readings = {reading.field: reading for reading in sheet.fields}
         template = self.template_of(sheet)
         plain = [f.id for f in template.identifiers if f.kind != "choice" and not f.same_as]
         alone = readings.get(plain[0]) if len(plain) == 1 else None
         return Trouble(
             page=n,
+            kind=kind,
+            problem=doubt if kind == "misplaced" else self._marks[n].problem,
             marks=self._marks[n],
             version=self._version(sheet, ""),
             identifier=alone,
@@ -251,7 +264,7 @@ class Desk:
                 (n, name)
                 for n, (view, marks) in enumerate(zip(self._views, self._marks, strict=True))
                 for name in ([f.id for f, _ in view.doubts] if marks.status not in NOT_COUNTED else [])
-                + ([""] if marks.status in WORST_FIRST else [])
+                + ([""] if self._kind(n) else [])
             }
             decided = {(self.place(e.source, e.page), e.field) for e in standing(self._entries)}
         return Progress(settled=len(decided - left), left=len(left))
@@ -326,7 +339,7 @@ class Desk:
             f, reading, _ = self.field(n, field_id)
             old = reading.boxes[box - 1].value if 0 < box <= len(reading.boxes) else reading.value
             check_decision(f, box, action, value)
-        elif action != "aside":
+        elif action not in ("aside", "confirm"):
             raise OutputError("that cannot be decided about a whole page", received=action)
         return Decision(
             source=sheet.source,
@@ -336,7 +349,7 @@ class Desk:
             version=version,
             field=field_id,
             box=box,
-            value="set aside" if action == "aside" else value,
+            value=PAGE_WORDS.get(action, "") if not field_id else value,
             old=old,
         )
 

@@ -81,8 +81,9 @@ def trouble(desk: Desk, found: Trouble) -> Json:
         "page": found.page,
         "source": sheet.source,
         "number": sheet.page,
-        "status": found.marks.status,
-        "problem": found.marks.problem,
+        "status": found.kind,
+        "problem": found.problem,
+        "frames": _frames(desk, found.page) if found.kind == "misplaced" else [],
         "student": found.marks.student_id,
         "name": _name(desk, found.marks.student_id),
         "version": found.version,
@@ -97,6 +98,13 @@ def trouble(desk: Desk, found: Trouble) -> Json:
         ],
         "others": [_sheet(desk, n) for n in desk.also(found.page)[:3]],
     }
+
+
+def _frames(desk: Desk, n: int) -> list[list[float]]:
+    """Where every field was read, percent of the page."""
+    template = desk.template_of(desk.sheet(n)[0])
+    whole = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
+    return [_percent(box, whole) for f in template.fields for box in f.boxes]
 
 
 def _sheet(desk: Desk, n: int) -> Json:

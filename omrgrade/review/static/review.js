@@ -418,7 +418,7 @@ function moveTile(key) {
 
 // ---------------------------------------------------------------- whole pages
 
-const statusWords = { unreadable: "could not be read", unknown_student: "is of an unknown pupil", duplicate_student: "has the number of another sheet" };
+const statusWords = { unreadable: "could not be read", misplaced: "may have been read beside its boxes", unknown_student: "is of an unknown pupil", duplicate_student: "has the number of another sheet" };
 
 function drawTrouble() {
   const page = state.troubles[state.trouble];
@@ -427,7 +427,7 @@ function drawTrouble() {
   return el("section", { className: "card", "data-key": page.key },
     el("div", { className: "where" }, el("h2", {}, `${page.source}, page ${page.number}`), el("span", {}, statusWords[page.status])),
     el("p", { className: "why" }, page.problem),
-    unread ? rereading(page) : assigning(page),
+    unread ? rereading(page) : page.status === "misplaced" ? misplaced(page) : assigning(page),
     el("div", { className: "acts" },
       button("Set aside, do not count", "S", () => setAside(page)),
       button("Whole page", "Space", () => showPage(page)),
@@ -447,6 +447,18 @@ function movePage(step) {
 async function setAside(page) {
   await decide([{ page: page.page, field: "", box: 0, action: "aside", value: "", version: page.version }], "Set aside");
   state.corners = null;
+  draw();
+}
+
+function misplaced(page) {
+  return [el("p", {}, "Do the frames lie on the printed boxes? If not, set the page aside and scan it again."),
+    el("div", { className: "acts" }, button("They do", "Enter", () => liesWell(page), { className: "main" })),
+    el("div", { className: "stage thin" }, el("img", { src: address("page", page.page), alt: "The page" }),
+      page.frames.map((frame) => placed(el("i", {}), frame)))];
+}
+
+async function liesWell(page) {
+  await decide([{ page: page.page, field: "", box: 0, action: "confirm", value: "", version: page.version }], "The boxes lie well");
   draw();
 }
 
@@ -526,7 +538,7 @@ function scanWithHandles(page) {
 
 function drawDecided() {
   if (!state.recent.length) return el("p", { className: "quiet" }, "Nothing has been decided yet.");
-  const words = { set: "set to", blank: "blank", illegible: "illegible", doubt: "put under review", aside: "set aside", reread: "read again" };
+  const words = { set: "set to", blank: "blank", illegible: "illegible", doubt: "put under review", aside: "set aside", reread: "read again", confirm: "boxes lie well" };
   return el("ul", { className: "list" }, state.recent.map((entry) => el("li", {},
     el("span", { className: "what" }, `${entry.field || "page"}${entry.box ? ` box ${entry.box}` : ""}: `,
       el("b", {}, `${words[entry.action]} ${entry.action === "set" ? entry.value : ""}`), entry.old ? ` (was ${entry.old})` : "",
@@ -587,6 +599,7 @@ function keyInPages(event, key) {
   if (key === " ") return showPage(page);
   if (key === "/") return focusSearch();
   if (key === "C" && page.status === "unreadable" && !state.corners) return [...document.querySelectorAll(".acts button")].find((one) => one.textContent.startsWith("Show the corners")).click();
+  if (key === "Enter" && page.status === "misplaced") return liesWell(page);
   if (key === "Enter" && state.corners) return byId("read").click();
   return null;
 }
