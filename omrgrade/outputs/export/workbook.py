@@ -44,13 +44,13 @@ def workbook(results: Results, marked: Marked) -> bytes:
 
 def _table(sheet: Any, header: Sequence[str], rows: Iterable[Sequence[Cell]], *, frozen: str = "B2") -> int:
     """Write a header and rows; how many rows. Text stays text, whatever it begins with."""
-    from openpyxl.styles import Alignment, Font, PatternFill
+    from openpyxl.styles import Alignment, Font
     from openpyxl.utils import get_column_letter
 
     widths = [len(name) + 3 for name in header]
     for column, name in enumerate(header, 1):
         cell = sheet.cell(1, column, name)
-        cell.font, cell.fill = Font(bold=True), PatternFill("solid", start_color=_HEAD)
+        cell.font, cell.fill = Font(bold=True), _fill(_HEAD)
         cell.alignment = Alignment(vertical="top")
     count = 0
     for count, row in enumerate(rows, 1):
@@ -79,28 +79,36 @@ def _write(cell: Any, value: Cell, number_format: str) -> None:
             cell.number_format = number_format
 
 
+def _fill(colour: str) -> Any:
+    """A plain fill; both colours, since for rules Excel takes the second and others the first."""
+    from openpyxl.styles import PatternFill
+
+    return PatternFill("solid", start_color=colour, end_color=colour)
+
+
 def _colour_marks(sheet: Any, results: Results, header: Sequence[str], count: int) -> None:
     """Full points green, none red, something to review yellow; a bar for the percentage."""
     from openpyxl.formatting.rule import CellIsRule, DataBarRule, FormulaRule
-    from openpyxl.styles import PatternFill
     from openpyxl.utils import get_column_letter
 
     if not count:
         return
-    good, bad, doubt = (PatternFill(bgColor=colour) for colour in (_GOOD, _BAD, _DOUBT))
+    good, bad, doubt = (_fill(colour) for colour in (_GOOD, _BAD, _DOUBT))
     percent = get_column_letter(header.index("percent") + 1)
     bar = DataBarRule(start_type="num", start_value=0, end_type="num", end_value=100, color="FF8DB4E2")
     sheet.conditional_formatting.add(f"{percent}2:{percent}{count + 1}", bar)
     note = get_column_letter(header.index("note") + 1)
     rule = FormulaRule(formula=[f"LEN(${note}2)>0"], fill=doubt)
     sheet.conditional_formatting.add(f"A2:{note}{count + 1}", rule)
-    worth = {item.item: item.points for item in results.key.items} if results.key else {}
-    for column, item in enumerate(results.scored_items(), len(plain.BEFORE) + 1):
+    worth: dict[str, float] = {}
+    for item in results.key.items if results.key else ():
+        worth[item.item] = max(item.points, worth.get(item.item, 0.0))
+    for column, name in enumerate(results.scored_items(), len(plain.BEFORE) + 1):
         letter = get_column_letter(column)
         cells = f"{letter}2:{letter}{count + 1}"
         empty = FormulaRule(formula=[f"ISBLANK({letter}2)"], stopIfTrue=True)
         sheet.conditional_formatting.add(cells, empty)  # an empty cell would count as 0
-        full = CellIsRule(operator="greaterThanOrEqual", formula=[str(worth[item])], fill=good)
+        full = CellIsRule(operator="greaterThanOrEqual", formula=[str(worth[name])], fill=good)
         sheet.conditional_formatting.add(cells, full)
         none = CellIsRule(operator="lessThanOrEqual", formula=["0"], fill=bad)
         sheet.conditional_formatting.add(cells, none)
@@ -109,14 +117,13 @@ def _colour_marks(sheet: Any, results: Results, header: Sequence[str], count: in
 def _colour_items(sheet: Any, count: int) -> None:
     """Negative discrimination red; difficulty from hard to easy as a bar."""
     from openpyxl.formatting.rule import CellIsRule, DataBarRule
-    from openpyxl.styles import PatternFill
     from openpyxl.utils import get_column_letter
 
     if not count:
         return
     for name in ("item_total_r", "discrimination"):
         letter = get_column_letter(item_tables.COLUMNS.index(name) + 1)
-        rule = CellIsRule(operator="lessThan", formula=["0"], fill=PatternFill(bgColor=_BAD))
+        rule = CellIsRule(operator="lessThan", formula=["0"], fill=_fill(_BAD))
         sheet.conditional_formatting.add(f"{letter}2:{letter}{count + 1}", rule)
     letter = get_column_letter(item_tables.COLUMNS.index("difficulty") + 1)
     bar = DataBarRule(start_type="num", start_value=0, end_type="num", end_value=1, color="FF8DB4E2")
