@@ -106,25 +106,28 @@ class OnnxClassifier:
 def load_classifier(path: str | Path | None = None, *, threads: int = 1) -> OnnxClassifier:
     """Load `path` (default: the bundled model) with the card beside it; ModelError says what is wrong."""
     model = bundled("models", "digits.onnx") if path is None else Path(path)
-    content = _read(model)
-    card_file = model.with_suffix(".json")
-    card = card_from_json(_read(card_file).decode("utf-8", "replace"), where=str(card_file))
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != card.sha256:
+    return classifier_from(*model_files(path), threads=threads, where=model)
+
+
+def classifier_from(network: bytes, card: bytes, *, threads: int = 1, where: Path) -> OnnxClassifier:
+    """A classifier from the bytes of its two files; `ModelError` where they do not belong together."""
+    card_file = where.with_suffix(".json")
+    parsed = card_from_json(card.decode("utf-8", "replace"), where=str(card_file))
+    digest = hashlib.sha256(network).hexdigest()
+    if digest != parsed.sha256:
         raise ModelError(
             "the model is not the one its card describes (its sha256 differs)",
-            where=str(model),
-            fix=f"restore {model.name} and {card_file.name} together, or train again",
+            where=str(where),
+            fix=f"restore {where.name} and {card_file.name} together, or train again",
             received=digest,
         )
-    return OnnxClassifier(content, card, threads=threads, where=str(model))
+    return OnnxClassifier(network, parsed, threads=threads, where=str(where))
 
 
-def model_digests(path: str | Path | None = None) -> tuple[str, str]:
-    """Sha256 (hex) of a model's two files, the network and its card; None is the bundled model."""
+def model_files(path: str | Path | None = None) -> tuple[bytes, bytes]:
+    """The bytes of a model's two files, the network and its card; None is the bundled model."""
     model = bundled("models", "digits.onnx") if path is None else Path(path)
-    network, card = (hashlib.sha256(_read(file)).hexdigest() for file in (model, model.with_suffix(".json")))
-    return network, card
+    return _read(model), _read(model.with_suffix(".json"))
 
 
 def card_to_json(card: ModelCard) -> str:

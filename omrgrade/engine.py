@@ -1,4 +1,4 @@
-"""Where chunks of pages run: in this process, or in a pool of processes.
+"""Where chunks of pages run: in this process, in a pool of processes, or (see `cluster`) on a Dask cluster.
 
 All engines give the same results in the order of the chunks. A page that kills its worker, takes too long or
 raises what nobody foresaw costs only itself: its chunk is read again page by page, and the page that fails
@@ -36,6 +36,9 @@ It travels to the workers, so it must be picklable: a module's function or a fro
 
 WINDOW = 3
 """Chunks per worker that may be in flight or wait for an earlier one: bounds memory."""
+MEMORY = 4 << 30
+"""Bytes that reading may take in a process: a page of 170 million pixels with transparency needs 1.5 GB,
+while some PDFs of a few bytes take all there is."""
 CHUNK_TIMEOUTS = 2
 """A chunk is given up after so many times the seconds of a page: ordinary pages take a small part of them."""
 
@@ -48,13 +51,20 @@ class Engine(Protocol):
         ...
 
 
-def make_engine(jobs: int | None = None, *, page_timeout: float | None = None) -> Engine:
+def make_engine(
+    jobs: int | None = None, *, page_timeout: float | None = None, cluster: str | None = None
+) -> Engine:
     """An engine of that many processes; None: as many as there are cores for this process.
 
-    page_timeout: seconds that a page may take before it is given up; None: as long as it likes.
+    cluster: address of a Dask scheduler whose workers are to read instead, or "local". page_timeout: seconds
+    that a page may take before it is given up; None: as long as it likes.
     """
     if jobs is not None and jobs < 1:
         raise OmrgradeError("the number of jobs must be at least 1", received=jobs)
+    if cluster:
+        from omrgrade.cluster import DaskEngine
+
+        return DaskEngine(cluster, jobs, page_timeout)
     jobs = jobs or available_cores()
     return SerialEngine(page_timeout) if jobs == 1 else ProcessEngine(jobs, page_timeout)
 
@@ -84,19 +94,38 @@ class SerialEngine:
         reader, timeout = work(), self.page_timeout
         rest = iter(chunks)
         for chunk in rest:
-            if timeout is None:
-                yield _read(reader, chunk)
-                continue
             try:
-                readings = _in_time(reader, chunk, CHUNK_TIMEOUTS * timeout)
+                with bounded_memory(MEMORY if timeout else None):
+                    readings = read_in_time(reader, chunk, timeout and CHUNK_TIMEOUTS * timeout)
             except TimeoutError:
                 yield from ProcessEngine(1, timeout).map(work, chain([chunk], rest))
                 return
             yield readings
 
 
-def _in_time(reader: Reader, chunk: Chunk, seconds: float) -> list[PageReading]:
+@contextmanager
+def bounded_memory(most: int | None) -> Iterator[None]:
+    """Let this process have so many bytes of memory: more is a `MemoryError`, or the end of a worker."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        most = None
+    if most is None:
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    hard = before[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def read_in_time(reader: Reader, chunk: Chunk, seconds: float | None) -> list[PageReading]:
     """Read a chunk in a thread; `TimeoutError` when it is not done in time, and then goes on regardless."""
+    if seconds is None:
+        return _read(reader, chunk)
     answers: queue.SimpleQueue[list[PageReading] | BaseException] = queue.SimpleQueue()
 
     def run() -> None:
@@ -124,14 +153,15 @@ def _read(reader: Reader, chunk: Chunk) -> list[PageReading]:
             raise
         if len(chunk) == 1:
             problem = error.reason if isinstance(error, PageError) else f"{type(error).__name__}: {error}"
-            return [_failed(chunk[0], problem)]
+            return [failed(chunk[0], problem)]
         return [reading for ref in chunk for reading in _read(reader, [ref])]
     if len(readings) != len(chunk):
         raise RuntimeError(f"{len(chunk)} pages gave {len(readings)} readings")
     return readings
 
 
-def _failed(ref: PageRef, problem: str) -> PageReading:
+def failed(ref: PageRef, problem: str) -> PageReading:
+    """A page that could not be read, without a content: the next run tries it again."""
     return PageReading(source=ref.path, page=ref.page, problem=problem)
 
 
@@ -139,7 +169,7 @@ def _failed(ref: PageRef, problem: str) -> PageReading:
 
 
 @dataclass(eq=False)
-class _Task:
+class Task:
     """Part of a chunk: all of it, or, after it killed a worker, one page."""
 
     index: int  # of the chunk
@@ -152,13 +182,13 @@ class _Task:
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    task: _Task | None = None
+    task: Task | None = None
     ready: bool = False
     late: float = math.inf  # when its task will have taken too long, on the monotonic clock
 
 
 @dataclass
-class _Pending:
+class Pending:
     """A chunk whose readings are not all there."""
 
     readings: list[PageReading | None]
@@ -166,6 +196,17 @@ class _Pending:
 
     def __post_init__(self) -> None:
         self.left = len(self.readings)
+
+    def keep(self, first: int, readings: Sequence[PageReading]) -> None:
+        """Readings of pages from the `first` on have come."""
+        self.readings[first : first + len(readings)] = readings
+        self.left -= len(readings)
+
+
+def one_by_one(task: Task) -> Iterator[Task]:
+    """A task's pages, each to be read again alone."""
+    for place, ref in enumerate(task.pages):
+        yield Task(index=task.index, first=task.first + place, pages=[ref], alone=True)
 
 
 class ProcessEngine:
@@ -196,8 +237,8 @@ class _Run:
         self._page_timeout = page_timeout
         self._chunks = enumerate(chunks)
         self._jobs = jobs
-        self._again: deque[_Task] = deque()
-        self._pending: dict[int, _Pending] = {}
+        self._again: deque[Task] = deque()
+        self._pending: dict[int, Pending] = {}
         self._workers: list[_Worker] = []
         self._started = 0  # chunks handed out
         self._next = 0  # the chunk to yield next
@@ -236,7 +277,7 @@ class _Run:
             except OSError:
                 self._bury(worker)
 
-    def _take_task(self) -> _Task | None:
+    def _take_task(self) -> Task | None:
         if all(w.task for w in self._workers) and len(self._workers) >= self._jobs:
             return None
         if self._again:
@@ -247,8 +288,8 @@ class _Run:
         if index < 0:
             return None
         self._started = index + 1
-        self._pending[index] = _Pending([None] * len(chunk))
-        return _Task(index=index, first=0, pages=list(chunk)) if chunk else self._take_task()
+        self._pending[index] = Pending([None] * len(chunk))
+        return Task(index=index, first=0, pages=list(chunk)) if chunk else self._take_task()
 
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
@@ -289,13 +330,8 @@ class _Run:
                 worker.ready = True
                 self._set_clock(worker)
             elif worker.task is not None:
-                self._keep(worker.task, answer)
+                self._pending[worker.task.index].keep(worker.task.first, answer)
                 worker.task, worker.late = None, math.inf
-
-    def _keep(self, task: _Task, readings: list[PageReading]) -> None:
-        pending = self._pending[task.index]
-        pending.readings[task.first : task.first + len(readings)] = readings
-        pending.left -= len(readings)
 
     def _bury(self, worker: _Worker, problem: str = "") -> None:
         """A worker died: have its pages read again, each alone; a page that was alone is given up."""
@@ -314,12 +350,9 @@ class _Run:
         if task.alone:
             code = worker.process.exitcode
             problem = problem or f"reading this page crashed its worker process (exit code {code})"
-            self._keep(task, [_failed(task.pages[0], problem)])
+            self._pending[task.index].keep(task.first, [failed(task.pages[0], problem)])
         else:
-            self._again.extend(
-                _Task(index=task.index, first=task.first + k, pages=[ref], alone=True)
-                for k, ref in enumerate(task.pages)
-            )
+            self._again.extend(one_by_one(task))
 
 
 @contextmanager
@@ -346,8 +379,9 @@ def _serve(pipe: Connection, work: Work) -> None:
     try:
         reader = work()
         pipe.send(_READY)
-        while True:
-            pipe.send(_read(reader, pipe.recv()))
+        with bounded_memory(MEMORY):
+            while True:
+                pipe.send(_read(reader, pipe.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent has gone, or has no more work
     except Exception as error:

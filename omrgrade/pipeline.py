@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from omrgrade import __version__, barcodes
 from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
-from omrgrade.classify import Classifier, load_classifier, model_digests
+from omrgrade.classify import Classifier, classifier_from, load_classifier, model_files
 from omrgrade.corrections import corrected_pages, other_templates
 from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, available_cores, make_engine
-from omrgrade.errors import ModelError, OutputError, PageError
+from omrgrade.errors import ModelError, OmrgradeError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
 from omrgrade.marking import mark_batch
@@ -47,7 +47,8 @@ from omrgrade.records import (
     Template,
 )
 from omrgrade.registration import register
-from omrgrade.resume import Place, file_digest, page_key, unread
+from omrgrade.resume import Place, page_content, page_key, unread
+from omrgrade.snapshots import SCALE as PICTURE_SCALE
 from omrgrade.snapshots import field_picture, scan_picture
 from omrgrade.store import Store
 
@@ -174,16 +175,24 @@ class PageWork:
     policy: Policy | None = None  # None: the default one, with the model's thresholds
     limits: Limits | None = None  # None: the default ones
     previews: bool = True  # bring a picture of every page; it can be had from its scan later
+    files: tuple[bytes, bytes] | None = None  # the model's network and card, for workers on other computers
+
+    def packed(self) -> PageWork:
+        """The same work with the model in it."""
+        return replace(self, files=model_files(self.model))
 
     def __call__(self) -> Reader:
         """Load the model; return the reader of chunks."""
-        classifier = load_classifier(self.model)
+        where = Path(self.model or "digits.onnx")
+        classifier = (
+            classifier_from(*self.files, where=where) if self.files else load_classifier(self.model)
+        )
         policy = self.policy or policy_for(classifier)
         work = self.digest()
 
         def read(chunk: Chunk) -> list[PageReading]:
             # Before reading: a file that changes in between must look changed to the next run.
-            contents = [file_digest(ref.path) for ref in chunk]
+            contents = [page_content(ref) for ref in chunk]
             pages = _read_pages(
                 chunk, self.template, classifier, policy, limits=self.limits, previews=self.previews
             )
@@ -197,7 +206,8 @@ class PageWork:
     def digest(self) -> str:
         """Sha256 (hex) of all that a page's readings depend on besides its file."""
         policy = None if self.policy is None else asdict(self.policy)
-        tools = (*model_digests(self.model), __version__, cv2.__version__)
+        model = [hashlib.sha256(file).hexdigest() for file in self.files or model_files(self.model)]
+        tools = (*model, __version__, cv2.__version__)
         parts = (self.template.digest, policy, asdict(self.limits or Limits()), *tools)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -364,6 +374,7 @@ def grade_batch(
     page_timeout: float | None = None,
     limits: Limits | None = None,
     previews: bool = True,
+    cluster: str | None = None,
     progress: Callable[[PageReading], object] | None = None,
 ) -> Batch:
     """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
@@ -372,8 +383,9 @@ def grade_batch(
     and pages that an earlier run has read are taken from while their file, the template, the model and the
     policy are the same; page previews are then kept there only. exclude: files and folders not to be read.
     page_timeout: seconds after which a page is read again alone, and then given up. limits: what a file may
-    ask for. previews: whether pages that were found bring a picture of themselves. progress: called with each
-    page once it is read. Ctrl-C ends the reading, not the marking: see `Batch.interrupted`.
+    ask for. previews: whether pages that were found bring a picture of themselves. cluster: address of a Dask
+    scheduler whose workers are to read, or "local". progress: called with each page once it is read. Ctrl-C
+    ends the reading, not the marking: see `Batch.interrupted`.
     """
     found = [path for path in paths if isinstance(path, PageRef)]
     others = [path for path in paths if not isinstance(path, PageRef)]
@@ -387,7 +399,7 @@ def grade_batch(
         tell(page)
     interrupted = False
     try:
-        for places, chunk in _read(work, todo, store, jobs, page_timeout):
+        for places, chunk in _read(work, todo, store, jobs, page_timeout, cluster):
             if store is not None:  # an empty store is falsy
                 _keep(store, chunk, places)
                 chunk = [replace(page, preview=b"", crops=()) for page in chunk]
@@ -403,13 +415,21 @@ def grade_batch(
 
 
 def _read(
-    work: PageWork, places: Sequence[Place], store: Store | None, jobs: int | None, page_timeout: float | None
+    work: PageWork,
+    places: Sequence[Place],
+    store: Store | None,
+    jobs: int | None,
+    page_timeout: float | None,
+    cluster: str | None,
 ) -> Iterator[tuple[list[int], list[PageReading]]]:
     """The readings of pages, chunk by chunk, with their positions.
 
     Pages at which an earlier run into the store died come first, in a process of their own: one of them may
     have killed it.
     """
+    if cluster:
+        yield from _map(make_engine(jobs, page_timeout=page_timeout, cluster=cluster), work.packed(), places)
+        return
     suspects = set(store.left_behind) if store is not None else set()
     if suspects:
         deadly = [place for place in places if page_key(place[1]) in suspects]
@@ -433,7 +453,13 @@ def _map(
                 store.note_reading([ref for _, ref in chunk])
             yield [ref for _, ref in chunk]
 
+    digest = work.digest()
     for chunk, found in zip(chunks, engine.map(work, handed_out()), strict=True):
+        if any(page.work not in ("", digest) for page in found):
+            raise OmrgradeError(
+                "the workers are of another version of omrgrade or OpenCV, and might read differently",
+                fix="install the same everywhere",
+            )
         yield [position for position, _ in chunk], found
 
 

@@ -215,6 +215,7 @@ class PageRef:
     path: str
     page: int = 1  # 1-based page within the file
     problem: str = ""  # why the file is not to be read at all
+    version: str = ""  # of a file at a URL: another one when the file changes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,11 @@ Place = tuple[int, PageRef]
 """A page and its position in the run."""
 
 
+def page_content(ref: PageRef) -> str:
+    """What tells whether a page's file has changed: its digest, or at a URL the version that was listed."""
+    return ref.version or file_digest(ref.path)
+
+
 def file_digest(path: str | Path) -> str:
     """Sha256 (hex) of a file's bytes; "" when it cannot be read."""
     try:
@@ -38,7 +43,7 @@ def unread(store: Store, refs: Sequence[PageRef], work: str) -> list[Place]:
     content.
     """
     known = store.contents(work)
-    fresh = _file_digests(ref.path for ref in refs if page_key(ref) in known)
+    fresh = _contents(ref for ref in refs if page_key(ref) in known)
     places = list(enumerate(refs))
     held = [
         (n, ref) for n, ref in places if page_key(ref) in known and fresh[ref.path] == known[page_key(ref)]
@@ -53,8 +58,8 @@ def page_key(ref: PageRef) -> tuple[str, int]:
     return storable(ref.path), ref.page
 
 
-def _file_digests(paths: Iterable[str]) -> dict[str, str]:
-    """The digest of every file, on all cores: hashing lets go of the interpreter's lock."""
-    distinct = list(dict.fromkeys(paths))
+def _contents(refs: Iterable[PageRef]) -> dict[str, str]:
+    """The content of every file, by its path, on all cores: hashing lets go of the interpreter's lock."""
+    distinct = {ref.path: ref for ref in refs}
     with ThreadPoolExecutor(available_cores()) as pool:
-        return dict(zip(distinct, pool.map(file_digest, distinct), strict=True))
+        return dict(zip(distinct, pool.map(page_content, distinct.values()), strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from omrgrade.engine import WINDOW, ProcessEngine, SerialEngine, available_cores, make_engine
+from omrgrade.engine import MEMORY, WINDOW, ProcessEngine, SerialEngine, available_cores, make_engine
 from omrgrade.errors import ModelError, OmrgradeError, UnreadableImageError
 from omrgrade.records import PageReading, PageRef
 
@@ -38,6 +38,8 @@ class Work:
                 time.sleep(0.3)
             if ref.path.startswith("stuck"):
                 time.sleep(1000)
+            if ref.path.startswith("greedy"):
+                bytearray(MEMORY + (1 << 30))
             if ref.path.startswith("crash"):
                 os.kill(os.getpid(), signal.SIGKILL)
             if ref.path.startswith("unlucky") and Path(self.log).read_text().count(ref.path) == 1:
@@ -165,6 +167,14 @@ def test_a_page_that_takes_too_long_is_tried_once_alone_then_listed(engine, tmp_
     )
     with_engine = 3 if isinstance(engine, SerialEngine) else 2  # once more, when the thread was left behind
     assert log.read_text().splitlines().count("stuck") == with_engine
+
+
+@pytest.mark.parametrize("engine", [SerialEngine(60), ProcessEngine(2, 60)], ids=["serial", "processes"])
+def test_a_page_that_wants_all_memory_costs_only_itself(engine):
+    found = [r for rs in engine.map(Work(), chunks(["a", "greedy", "b"])) for r in rs]
+    assert [(r.source, "MemoryError" in r.problem) for r in found] == [
+        ("a", False), ("greedy", True), ("b", False),
+    ]  # fmt: skip
 
 
 def test_in_a_thread_too_what_is_raised_is_raised():

@@ -26,7 +26,7 @@ MOST_OVERLAYS = 100
 
 
 @click.command("grade")
-@click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("scans", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-t", "--template", "template_name", required=True, help="Template file, or a bundled one's name."
 )
@@ -56,6 +56,11 @@ MOST_OVERLAYS = 100
     help="Processes that read pages; default: one a core, for small batches one.",
 )
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Read on a Dask cluster: its scheduler's address, or: local. Needs omrgrade[cluster].",
+)
+@click.option(
     "--page-timeout",
     type=click.FloatRange(0, min_open=True),
     default=120,
@@ -82,7 +87,7 @@ MOST_OVERLAYS = 100
 @click.option("-v", "--verbose", is_flag=True, help="Name every page as it is read.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(
-    scans: tuple[Path, ...],
+    scans: tuple[str, ...],
     template_name: str,
     key_path: Path | None,
     roster_path: Path | None,
@@ -91,6 +96,7 @@ def command(
     accept: float | None,
     max_error: float | None,
     jobs: int | None,
+    cluster: str | None,
     page_timeout: float,
     max_megapixels: float,
     max_pages: int,
@@ -101,7 +107,7 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Read SCANS (files and folders of JPEG, PNG, TIFF, PDF) and mark them.
+    """Read SCANS (files, folders or URLs of JPEG, PNG, TIFF, PDF) and mark them.
 
     Writes marks.csv, readings.csv, review.csv (what to look at, least sure first), absent.csv, run.json and
     a marked picture of every page. Prints the marks to stdout, a summary to stderr.
@@ -154,6 +160,7 @@ def command(
                 jobs=jobs,
                 store=store,
                 page_timeout=page_timeout,
+                cluster=cluster,
                 limits=limits,
                 previews=drawn != "none",
                 progress=progress,
@@ -189,10 +196,10 @@ def command(
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
 
 
-def _run_info(started: datetime, model: str, policy: Policy, scans: tuple[Path, ...], jobs: int) -> RunInfo:
+def _run_info(started: datetime, model: str, policy: Policy, scans: tuple[str, ...], jobs: int) -> RunInfo:
     from omrgrade.records import RunInfo
 
-    settings = {"scans": [str(path) for path in scans], "jobs": jobs, "policy": asdict(policy)}
+    settings = {"scans": list(scans), "jobs": jobs, "policy": asdict(policy)}
     return RunInfo(started=started.isoformat(timespec="seconds"), model=model, settings=settings)
 
 

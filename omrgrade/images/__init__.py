@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO
 
 import numpy as np
 
 from omrgrade.errors import OmrgradeError, UnreadableImageError
 from omrgrade.images.pdf import count_pdf_pages, read_pdf
 from omrgrade.images.pictures import count_pictures, read_jpeg, read_picture
+from omrgrade.images.remote import Found, find_files, is_url, local_copy
 from omrgrade.records import Limits, PageRef, Scan
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf", ".webp", ".bmp"})
@@ -29,13 +32,16 @@ def find_pages(
     Folders are searched recursively for known suffixes, skipping hidden entries and what lies in `exclude`
     (an output folder inside the scans folder); files named explicitly are taken whatever they are called.
     A file that cannot be opened still counts as one page, so that it is named later with its reason; so does
-    one that is over the limits.
+    one that is over the limits. URLs are listed through fsspec; only PDFs and TIFFs there are looked into.
     """
     limits = limits or Limits()
     skipped = {_absolute(path) for path in exclude}
     seen: set[str] = set()
     pages = []
     for path in paths:
+        if is_url(path):
+            pages += [ref for file in _files_at(str(path)) for ref in _pages_at(file, limits)]
+            continue
         for file in _files(Path(path), skipped):
             absolute = _absolute(file)
             if absolute not in seen:
@@ -68,40 +74,62 @@ def _files(path: Path, skipped: set[str]) -> Iterator[Path]:
         yield from sorted((f for f in found if f.is_file()), key=_natural)
 
 
-def _natural(path: Path) -> list[tuple[list[tuple[str, int]], str]]:
+def _natural(path: Path | str) -> list[tuple[list[tuple[str, int]], str]]:
     """A sorting key by which "page 2" comes before "page 10", folder by folder."""
     return [
         ([(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", part.casefold())], part)
-        for part in path.parts
+        for part in PurePath(path).parts
     ]
 
 
 def _pages_of(file: Path, limits: Limits) -> list[PageRef]:
     try:
-        if file.stat().st_size > limits.megabytes * 1e6:
-            problem = f"the file has more than {limits.megabytes:g} MB; split it, or raise --max-megabytes"
-            return [PageRef(path=str(file), problem=problem)]
+        size = file.stat().st_size
     except OSError:
         return [PageRef(path=str(file))]  # reading it will tell
-    count = _count_pages(file, limits)
-    if count > limits.pages:
-        most = f"at most {limits.pages} are read"
-        problem = f"the file has {count} pages, {most}; split it, or raise --max-pages"
-        return [PageRef(path=str(file), problem=problem)]
-    return [PageRef(path=str(file), page=n) for n in range(1, count + 1)]
+    return _numbered(
+        PageRef(path=str(file)), size, lambda: _count_pages(file.open("rb"), file, limits), limits
+    )
 
 
-def _count_pages(path: Path, limits: Limits) -> int:
-    """Pages in a file, without decoding any; 1 if that cannot be told."""
+def _files_at(url: str) -> list[Found]:
+    """The scans at a URL, a folder's in natural order."""
+    found = find_files(url)
+    scans = [f for f in found if PurePosixPath(f.url).suffix.lower() in SUFFIXES]
+    return found if len(found) == 1 and found[0].url == url else sorted(scans, key=lambda f: _natural(f.url))
+
+
+def _pages_at(file: Found, limits: Limits) -> list[PageRef]:
+    many = PurePosixPath(file.url).suffix.lower() in (".pdf", ".tif", ".tiff")
+    ref = PageRef(path=file.url, version=file.version)
+    count = (lambda: _count_pages(file.open(), Path(file.url), limits)) if many else lambda: 1
+    return _numbered(ref, file.size, count, limits)
+
+
+def _numbered(ref: PageRef, size: int, count: Callable[[], int], limits: Limits) -> list[PageRef]:
+    """A file's pages, or one that says why the file is refused; `size` in bytes."""
+    if size > limits.megabytes * 1e6:
+        problem = f"the file has more than {limits.megabytes:g} MB; split it, or raise --max-megabytes"
+        return [replace(ref, problem=problem)]
     try:
-        with path.open("rb") as file:
-            head = file.read(1024)
+        pages = count()
+    except Exception:  # reading it will tell
+        pages = 1
+    if pages > limits.pages:
+        most = f"at most {limits.pages} are read"
+        return [replace(ref, problem=f"the file has {pages} pages, {most}; split it, or raise --max-pages")]
+    return [replace(ref, page=number) for number in range(1, pages + 1)]
+
+
+def _count_pages(file: IO[bytes], path: Path, limits: Limits) -> int:
+    """Pages in an open file, without decoding any, and closes it; 1 if it is of a kind that has one."""
+    with file:
+        head = file.read(1024)
+        file.seek(0)
         if b"%PDF-" in head:
-            return max(1, count_pdf_pages(path))
+            return max(1, count_pdf_pages(path, file))
         if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            return count_pictures(path, limits)
-    except (OSError, UnreadableImageError):
-        pass
+            return count_pictures(file, path, limits)
     return 1
 
 
@@ -113,9 +141,10 @@ def read_scan(ref: PageRef, limits: Limits | None = None) -> Scan:
 
     Raises `UnreadableImageError` with a reason; a damaged picture is refused, never half read.
     """
-    path, limits = Path(ref.path), limits or Limits()
     if ref.problem:
         raise UnreadableImageError(ref.problem, where=ref.path)
+    path = local_copy(ref.path, ref.version) if is_url(ref.path) else Path(ref.path)
+    limits = limits or Limits()
     try:
         with path.open("rb") as file:
             head = file.read(1024)

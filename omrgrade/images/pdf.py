@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -17,11 +17,11 @@ PDF_RENDER_DPI = 300.0
 """For PDF pages that are drawn, not scanned."""
 
 
-def _open_pdf(path: Path) -> Any:
+def _open_pdf(path: Path, file: IO[bytes] | None = None) -> Any:
     import pypdfium2
 
     try:
-        return pypdfium2.PdfDocument(path)
+        return pypdfium2.PdfDocument(path if file is None else file)
     except pypdfium2.PdfiumError as error:
         if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
             raise UnreadableImageError(
@@ -32,9 +32,9 @@ def _open_pdf(path: Path) -> Any:
         ) from error
 
 
-def count_pdf_pages(path: Path) -> int:
-    """Pages of a PDF; `UnreadableImageError` when it is damaged or encrypted."""
-    with _open_pdf(path) as document:
+def count_pdf_pages(path: Path, file: IO[bytes] | None = None) -> int:
+    """Pages of a PDF, of `file` if that is open already; `UnreadableImageError` if damaged or encrypted."""
+    with _open_pdf(path, file) as document:
         return len(document)
 
 

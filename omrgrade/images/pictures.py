@@ -90,9 +90,9 @@ def open_image(file: IO[bytes], path: Path, limits: Limits) -> Iterator[Image.Im
             Image.MAX_IMAGE_PIXELS = before
 
 
-def count_pictures(path: Path, limits: Limits) -> int:
+def count_pictures(file: IO[bytes], path: Path, limits: Limits) -> int:
     """Pictures in a multi-page TIFF, without decoding any."""
-    with path.open("rb") as file, open_image(file, path, limits) as image:
+    with open_image(file, path, limits) as image:
         return int(getattr(image, "n_frames", 1))
 
 
