@@ -91,6 +91,8 @@ def command(
         click.echo(f"{done.crops} boxes; try: omrgrade evaluate --boxes {done.paths[0]}", err=True)
     else:
         _say(done)
+        folder = f'"{out}"' if " " in str(out) else str(out)
+        _line(f"Next, to hand back: omrgrade annotate {folder} -o copies")
 
 
 def _say(done: Exported) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from omrgrade.cli.following import needs_review, say_next
+
 
 @click.command("report")
 @click.argument("out", type=click.Path(path_type=Path))
@@ -20,5 +22,4 @@ def command(out: Path) -> None:
     results = load_results(out)
     write_results(results, out, formats=["items", "report"])
     click.echo(out / "report.html")
-    if results.batch.to_review:
-        click.echo(f"{results.batch.to_review} readings await review: omrgrade review {out}", err=True)
+    say_next(out, review=needs_review(results.batch))
