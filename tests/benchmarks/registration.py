@@ -1,0 +1,121 @@
+"""How exactly pages are found: every method under every condition, on simulated pages of known truth.
+
+    python tests/benchmarks/registration.py --pages 30
+
+Prints the largest displacement of any box in mm (over the pages accepted), and the shares of pages refused,
+registered to 0.5 mm at every box, and flagged. Not a test: nothing here passes or fails. With --foreign COUNT it
+asks each template instead how many pages of the other templates it takes for its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from warped_pages import CONDITIONS, METHODS, warped_page, with_method
+
+from omrgrade.errors import RegistrationError
+from omrgrade.records import Policy
+from omrgrade.registration import register
+from omrgrade.template import bundled_templates
+
+TEMPLATES = ("numeric-a4", "choice-a4", "mixed-letter")
+CLOSE, FAR = 0.5, 1.5
+"""mm: a page is registered when every box is nearer; none may be accepted of which one is farther off."""
+
+
+def run(method: str, condition: str, pages: int, seed: int) -> tuple[list[float], int, int, float]:
+    """Worst box of each page accepted, mm; pages refused; pages flagged; seconds."""
+    policy, worst, refused, flagged, seconds = Policy(), [], 0, 0, 0.0
+    for n in range(pages):
+        template = with_method(TEMPLATES[n % len(TEMPLATES)], method)
+        page = warped_page(template, CONDITIONS[condition], seed + n)
+        started = time.process_time()
+        try:
+            found = register(
+                page.scan, template, max_residual=policy.max_residual, flag_residual=policy.flag_residual
+            )
+            worst.append(page.worst_box(found))
+            flagged += bool(found.doubt)
+        except RegistrationError as error:
+            refused += 1
+            print(
+                f"  {method}, {condition}, seed {seed + n}, {template.name}: {error.reason}", file=sys.stderr
+            )
+        seconds += time.process_time() - started
+    return worst, refused, flagged, seconds
+
+
+def sweep(methods: list[str], conditions: list[str], pages: int, seed: int) -> None:
+    """Print a Markdown table, and the shares over scanner and photo conditions."""
+    print(
+        "| method | condition | pages | refused % | worst box mm | within 0.5 mm % | flagged % | s a page |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    total: dict[tuple[str, bool], list[int]] = {}
+    for method in methods:
+        for condition in conditions:
+            worst, refused, flagged, seconds = run(method, condition, pages, seed)
+            close = sum(distance <= CLOSE for distance in worst)
+            print(
+                f"| {method} | {condition} | {pages} | {100 * refused / pages:.0f} "
+                f"| {max(worst, default=float('nan')):.2f} | {100 * close / pages:.0f} "
+                f"| {100 * flagged / pages:.0f} | {seconds / pages:.2f} |",
+                flush=True,
+            )
+            counts = total.setdefault((method, CONDITIONS[condition].photo), [0, 0, 0])
+            counts[0] += pages
+            counts[1] += close
+            counts[2] += sum(distance > FAR for distance in worst)
+    print("\n| method | pages | registered to 0.5 mm % | accepted beyond 1.5 mm |\n|---|---|---|---|")
+    for (method, photo), (count, close, far) in total.items():
+        print(f"| {method} | {count} {'photo' if photo else 'scanner'} | {100 * close / count:.1f} | {far} |")
+
+
+def foreign(methods: list[str], pages: int, seed: int) -> None:
+    """Print how many pages of other templates each template accepts, and how long it takes to refuse one."""
+    print("| template | method | foreign pages | accepted | s a page |\n|---|---|---|---|---|")
+    for name in bundled_templates():
+        others = [other for other in bundled_templates() if other != name]
+        for method in methods:
+            template, accepted, seconds = with_method(name, method), 0, 0.0
+            for n in range(pages):
+                theirs = with_method(others[n % len(others)], method)
+                condition = list(CONDITIONS)[n // len(others) % len(CONDITIONS)]
+                page = warped_page(theirs, CONDITIONS[condition], seed + n)
+                started = time.process_time()
+                try:
+                    register(page.scan, template, max_residual=Policy().max_residual)
+                    accepted += 1
+                    print(f"  {name} accepts {theirs.name}, {condition}, seed {seed + n}", file=sys.stderr)
+                except RegistrationError:
+                    pass
+                seconds += time.process_time() - started
+            print(f"| {name} | {method} | {pages} | {accepted} | {seconds / pages:.2f} |", flush=True)
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pages", type=int, default=10, help="pages a method and condition")
+    parser.add_argument("--seed", type=int, default=5000, help="first seed")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS))
+    parser.add_argument("--foreign", type=int, default=0, help="foreign pages a template and method")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    np.seterr(all="ignore")
+    if options.foreign:
+        foreign(options.methods, options.foreign, options.seed)
+    else:
+        sweep(options.methods, options.conditions, options.pages, options.seed)
+
+
+if __name__ == "__main__":
+    main()
