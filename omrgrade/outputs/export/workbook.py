@@ -51,12 +51,14 @@ def _table(sheet: Any, header: Sequence[str], rows: Iterable[Sequence[Cell]], *,
     for column, name in enumerate(header, 1):
         cell = sheet.cell(1, column, name)
         cell.font, cell.fill = Font(bold=True), _fill(_HEAD)
-        cell.alignment = Alignment(vertical="top")
     count = 0
     for count, row in enumerate(rows, 1):
         for column, value in enumerate(row, 1):
             _write(sheet.cell(count + 1, column), value, _FORMATS.get(header[column - 1], ""))
-            widths[column - 1] = max(widths[column - 1], min(len(str(value or "")) + 1, _WIDEST))
+            if isinstance(value, str):
+                widths[column - 1] = max(widths[column - 1], min(len(value) + 2, _WIDEST))
+            elif value is not None:
+                sheet.cell(1, column).alignment = Alignment(horizontal="right")
     for column, width in enumerate(widths, 1):
         sheet.column_dimensions[get_column_letter(column)].width = width
     sheet.freeze_panes = frozen
