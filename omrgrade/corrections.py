@@ -43,12 +43,13 @@ CREATE TABLE IF NOT EXISTS corrections (
     value TEXT NOT NULL,
     old TEXT NOT NULL,
     undoes INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
     reading TEXT,
     preview BLOB
 );
 CREATE INDEX IF NOT EXISTS corrections_by_place ON corrections (source, page, field);
 """
-_COLUMNS = "id, time, who, source, page, digest, field, box, action, value, old, undoes"
+_COLUMNS = "id, time, who, source, page, digest, field, box, action, value, old, undoes, batch"
 
 BY_HAND = "marked as doubtful"
 """The reason of a reading that a person put under review."""
@@ -134,7 +135,6 @@ class Corrections:
 
     def decide(self, decisions: Sequence[Decision], who: str) -> tuple[Correction, ...]:
         """Keep decisions, all of them or none; `ConflictError` if one was made on an outdated view."""
-        time = datetime.now().astimezone().isoformat(timespec="seconds")
         with self._writing() as database:
             for decision in decisions:
                 place = (storable(decision.source), decision.page, decision.field)
@@ -142,30 +142,37 @@ class Corrections:
             made = []
             for d in decisions:
                 reading = None if d.again is None else _reading_text(d.again)
-                row = (time, who, storable(d.source), d.page, d.digest, d.field, d.box, d.action, d.value,
-                       d.old, 0, reading, d.again.page.preview if d.again else None)  # fmt: skip
+                row = (_now(), who, storable(d.source), d.page, d.digest, d.field, d.box, d.action, d.value,
+                       d.old, 0, 0, reading, d.again.page.preview if d.again else None)  # fmt: skip
                 made.append(_insert(database, row))
-        return tuple(entry for entry in self.entries(after=min(made) - 1) if entry.id in made) if made else ()
+            _at_one_stroke(database, made)
+        return self._made(made)
 
-    def undo(self, entry: int, who: str) -> Correction:
-        """Take back the last standing decision about a field or page; `ConflictError` if it is not that."""
+    def undo(self, entry: int, who: str, *, whole: bool = False) -> tuple[Correction, ...]:
+        """Take back the last standing decision about a field or page, or all made at one stroke with it.
+
+        `ConflictError` if it has been taken back, or if something else has been decided there since.
+        """
         with self._writing() as database:
-            found = {e.id: e for e in standing(self.entries())}.get(entry)
+            stand = standing(self.entries())
+            found = next((e for e in stand if e.id == entry), None)
             if found is None:
                 raise ConflictError("this decision has been taken back already")
-            place = (found.source, found.page, found.field)
-            later = [
-                e.id
-                for e in standing(self.entries(after=entry))
-                if (e.source, e.page, e.field) == place and not e.undoes
-            ]
-            if later:
-                raise ConflictError("something else has been decided there since")
-            time = datetime.now().astimezone().isoformat(timespec="seconds")
-            row = (time, who, *place[:2], found.digest, found.field, found.box, "undo", found.old,
-                   found.value or found.action, entry, None, None)  # fmt: skip
-            made = _insert(database, row)
-        return self.entries(after=made - 1)[0]
+            made = []
+            for one in reversed([e for e in stand if e.id == entry or (whole and e.batch == found.batch)]):
+                place = (one.source, one.page, one.field)
+                later = standing(self.entries(after=one.id))
+                if any((e.source, e.page, e.field) == place for e in later):
+                    raise ConflictError("something else has been decided there since")
+                row = (_now(), who, *place[:2], one.digest, one.field, one.box, "undo", one.old,
+                       one.value or one.action, one.id, 0, None, None)  # fmt: skip
+                made.append(_insert(database, row))
+            _at_one_stroke(database, made)
+        return self._made(made)
+
+    def _made(self, ids: Sequence[int]) -> tuple[Correction, ...]:
+        found = self.entries(after=min(ids) - 1) if ids else ()
+        return tuple(entry for entry in found if entry.id in ids)
 
     def _check_version(self, place: tuple[str, int, str], version: int) -> None:
         query = "SELECT coalesce(max(id), 0) FROM corrections WHERE (source, page, field) = (?, ?, ?)"
@@ -186,13 +193,23 @@ def _insert(database: Connection, row: tuple[object, ...]) -> int:
     return int(cursor.lastrowid or 0)
 
 
+def _at_one_stroke(database: Connection, ids: Sequence[int]) -> None:
+    """Note that these belong together: they are the newest."""
+    if ids:
+        database.execute("UPDATE corrections SET batch = ? WHERE id >= ?", (min(ids), min(ids)))
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
 def _correction(
     id: int, time: str, who: str, source: str, page: int, digest: str, field: str, box: int, action: Action,
-    value: str, old: str, undoes: int,
+    value: str, old: str, undoes: int, batch: int,
 ) -> Correction:  # fmt: skip
     return Correction(
         id=id, time=time, who=who, source=source, page=page, digest=digest, field=field, box=box,
-        action=action, value=value, old=old, undoes=undoes,
+        action=action, value=value, old=old, undoes=undoes, batch=batch,
     )  # fmt: skip
 
 

@@ -395,6 +395,7 @@ class Correction:
     value: str  # what is written there, for "set"; of "aside" and "reread" how, in words
     old: str  # what stood there before
     undoes: int = 0  # id of the decision that this one takes back
+    batch: int = 0  # id of the first of those that were made at one stroke
 
 
 # ---------------------------------------------------------------- marks

@@ -50,9 +50,9 @@ class Desk:
             )  # fmt: skip
             return log.decide([wanted], "tester")[0].id
 
-    def undo(self, entry):
+    def undo(self, entry, whole=False):
         with Store.open(self.out / RUN_FILE) as store:
-            return Corrections(store).undo(entry, "tester")
+            return Corrections(store).undo(entry, "tester", whole=whole)
 
     def says(self, field, page=1):
         return next(r for r in load_results(self.out).batch.pages[page - 1].fields if r.field == field)
@@ -160,6 +160,18 @@ def test_decisions_of_one_transaction_are_kept_together_or_not_at_all(desk):
         with pytest.raises(ConflictError):
             Corrections(store).decide(some, "tester")
     assert desk.says("q1").status == "review"
+
+
+def test_what_was_decided_at_one_stroke_is_undone_at_one_stroke(desk):
+    before = load_results(desk.out).batch
+    with Store.open(desk.out / RUN_FILE) as store:
+        wanted = {"source": "scan.png", "page": 1, "digest": desk.digest, "version": 0, "action": "set"}
+        boxes = [("n1", 1, "3"), ("n1", 2, "4"), ("n2", 1, "5")]
+        some = [Decision(**wanted, field=field, box=box, value=value) for field, box, value in boxes]
+        made = Corrections(store).decide(some, "tester")
+    assert [desk.says(field).value for field in ("n1", "n2")] == ["34", "5"]
+    assert len(desk.undo(made[0].id, whole=True)) == 3
+    assert load_results(desk.out).batch == before
 
 
 def test_a_decision_about_other_pixels_or_another_template_is_not_applied(desk):

@@ -57,5 +57,5 @@ def _say_next(desk: Desk, written: list[str]) -> None:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # no such user, as in some containers
+    except (OSError, KeyError, ImportError):  # no such user, as in some containers
         return "unknown"

@@ -370,10 +370,13 @@ class Desk:
         )
         return self.decide([wanted])
 
-    def undo(self, entry: int) -> tuple[set[int], Correction]:
-        """Take a decision back; the pages concerned and the new entry. `ConflictError` if it is outdated."""
+    def undo(self, entry: int, *, whole: bool = False) -> tuple[set[int], tuple[Correction, ...]]:
+        """Take a decision back, or all made at one stroke with it; the pages concerned and the new entries.
+
+        `ConflictError` if it is outdated.
+        """
         with self._lock, self.open() as store:
-            made = Corrections(store).undo(entry, self.who)
+            made = Corrections(store).undo(entry, self.who, whole=whole)
             return self._refresh(store), made
 
 

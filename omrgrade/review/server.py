@@ -191,8 +191,9 @@ def create_app(
 
     @app.post("/api/undo")
     def undo() -> Response:
-        pages, entry = desk.undo(_int(request.get_json(), "id"))
-        return changed(pages, [(n, entry.field) for n in pages])
+        asked = request.get_json()
+        pages, made = desk.undo(_int(asked, "id"), whole=asked.get("whole") is True)
+        return changed(pages, [(desk.place(e.source, e.page) or 0, e.field) for e in made])
 
     @app.post("/api/reread")
     def reread() -> Response:

@@ -157,7 +157,7 @@ function typedOption(option) {
 async function undo(id) {
   const entry = id ? { id } : state.recent[0];
   if (!entry) return say("Nothing to undo");
-  const told = await ask("/api/undo", { id: entry.id });
+  const told = await ask("/api/undo", { id: entry.id, whole: !id });  // by key all that was done at one stroke
   complain("");
   takeIn(told);
   const [field] = told.fields;
