@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from math import prod
 
@@ -13,6 +14,8 @@ Boxes = Sequence[BoxReading]
 
 def combine_digits(field: Field, boxes: Boxes) -> FieldReading:
     """A number written one digit a box: left- or right-aligned, but without a gap inside."""
+    if field.parts or field.decimals:
+        return _combine_decimal(field, boxes)
     value = "".join(box.value for box in boxes)
     doubts = [f"box {n}: {box.reason}" for n, box in enumerate(boxes, 1) if box.status == "review"]
     written = [box.status != "blank" for box in boxes]
@@ -23,6 +26,84 @@ def combine_digits(field: Field, boxes: Boxes) -> FieldReading:
         elif field.role == "identifier" and not all(written):
             doubts = ["not every box is filled"]
     return _reading(field, boxes, value, _joint(boxes), "; ".join(doubts), _runner_up(boxes))
+
+
+def _combine_decimal(field: Field, boxes: Boxes) -> FieldReading:
+    """A number with a sign or a decimal point, that in its own box or printed before the last boxes."""
+    parts = field.parts or ("digit",) * len(boxes)
+    doubts = [f"box {n}: {box.reason}" for n, box in enumerate(boxes, 1) if box.status == "review"]
+    sign = "".join(b.value for b, part in zip(boxes, parts, strict=True) if part == "sign").replace("+", "")
+    points = [b for b, part in zip(boxes, parts, strict=True) if part == "point"]
+    digits = [b for b, part in zip(boxes, parts, strict=True) if part == "digit"]
+    whole, behind = digits[: len(digits) - field.decimals], digits[len(digits) - field.decimals :]
+    before, after = "".join(b.value for b in whole), "".join(b.value for b in behind)
+    if not doubts:
+        for group, where in ((whole, "before"), (behind, "behind")):
+            written = [b.status != "blank" for b in group]
+            if True in written and not all(written[written.index(True) : _last(written) + 1]):
+                doubts.append(f"an empty box among the digits {where} the point")
+        if after and behind[0].status == "blank":
+            doubts.append("an empty box just behind the point")
+        if points and bool(points[0].value) != bool(after):
+            doubts.append("no point before the decimals" if after else "nothing behind the point")
+        if sign and not before + after:
+            doubts.append("a sign without a number")
+    value = sign + (before or ("0" if after else "")) + (f".{after}" if after else "")
+    return _reading(field, boxes, value, _joint(boxes), "; ".join(doubts), "")
+
+
+def _last(written: Sequence[bool]) -> int:
+    return len(written) - 1 - list(reversed(written)).index(True)
+
+
+def combine_fraction(field: Field, boxes: Boxes) -> FieldReading:
+    """A fraction, digit boxes over and under a bar; without anything under it, a whole number."""
+    halves = boxes[: field.over], boxes[field.over :]
+    plain = replace(field, kind="digits", role="item", over=0)
+    above, below = (combine_digits(plain, half) for half in halves)
+    places = (("over the bar", above), ("under it", below))
+    doubts = [f"{where}: {half.reason}" for where, half in places if half.reason]
+    if not doubts and below.value and not above.value:
+        doubts = ["nothing over the bar"]
+    if not doubts and below.value and not int(below.value):
+        doubts = ["a zero under the bar"]
+    value = f"{above.value}/{below.value}" if below.value else above.value
+    runner_up = ""
+    if above.runner_up or below.runner_up:
+        first = above.confidence <= below.confidence and bool(above.runner_up)
+        pair = (above.runner_up, below.value) if first else (above.value, below.runner_up or below.value)
+        runner_up = "/".join(filter(None, pair))
+    return _reading(field, boxes, value, _joint(boxes), "; ".join(doubts), runner_up)
+
+
+def keep_picture(field: Field, boxes: Boxes) -> FieldReading:
+    """An area that is not read: its picture is kept for people."""
+    return _reading(field, (), "", 1.0, "", "")
+
+
+def spread(field: Field, value: str, *, right: bool = False) -> tuple[str, ...]:
+    """What is written in each box of a "digits" or "fraction" field for a value; "" for nothing.
+
+    right: numbers shorter than their boxes end in the last one. Digits that have no box are left out.
+    """
+    if field.kind == "fraction":
+        above, _, below = value.partition("/")
+        under = len(field.boxes) - field.over
+        return _aligned(above, field.over, right=right) + _aligned(below, under, right=right)
+    parts = field.parts or ("digit",) * len(field.boxes)
+    before, _, after = value.removeprefix("-").partition(".")
+    count = parts.count("digit")
+    figures = iter(
+        _aligned(before, count - field.decimals, right=right or bool(field.decimals))
+        + _aligned(after, field.decimals, right=False)
+    )
+    other = {"sign": "-" if value.startswith("-") else "", "point": "." if after else ""}
+    return tuple(next(figures) if part == "digit" else other[part] for part in parts)
+
+
+def _aligned(text: str, count: int, *, right: bool) -> tuple[str, ...]:
+    blank = [""] * max(0, count - len(text))
+    return tuple([*blank, *text] if right else [*text, *blank])[:count]
 
 
 def combine_number(field: Field, boxes: Boxes) -> FieldReading:
@@ -77,6 +158,8 @@ def _empty_columns(field: Field, marks: Sequence[str]) -> list[int]:
 KINDS: dict[str, Callable[[Field, Boxes], FieldReading]] = {
     "digits": combine_digits,
     "number": combine_number,
+    "fraction": combine_fraction,
+    "picture": keep_picture,
     "choice": combine_choice,
     "grid": combine_grid,
     "barcode": combine_number,

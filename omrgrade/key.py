@@ -232,17 +232,40 @@ def _numeric(row: Row, field: Field, text: str, tolerance: Decimal) -> str:
     bubbles = field.bubble_columns
     if not all(len(label) == 1 and label.isdecimal() for labels in bubbles for label in labels):
         return _lettered(row, field, text)
-    columns = field.digits if field.kind == "number" else len(bubbles) or len(field.boxes)
+    if field.kind == "fraction":
+        return _fraction(row, field, text)
+    digits = field.parts.count("digit") or len(field.boxes)
+    columns = field.digits if field.kind == "number" else len(bubbles) or digits
     number = _number(text)
     if number is None:
         what, fix = "is not a number", f"{field.id} is a number, write e.g. 12"
     else:
-        largest = 10**columns - 1
-        nearest = min(max(number.to_integral_value(), Decimal(0)), Decimal(largest))
+        step = Decimal(1).scaleb(-field.decimals)
+        largest = (10**columns - 1) * step
+        smallest = -largest if "sign" in field.parts else Decimal(0)
+        nearest = min(max(number.quantize(step), smallest), largest)
         if abs(nearest - number) <= tolerance:
             return f"{number:f}"
-        what, fix = "cannot be written there", f"{field.id} holds whole numbers from 0 to {largest}"
+        kind = f"numbers in steps of {step}" if field.decimals else "whole numbers"
+        what, fix = "cannot be written there", f"{field.id} holds {kind} from {smallest} to {largest}"
     raise AnswerKeyError(f'column "answer": {what}', where=row.where, fix=fix, received=text)
+
+
+def _fraction(row: Row, field: Field, text: str) -> str:
+    """An answer such as 3/4, or a whole number, that has room over and under the bar."""
+    above, slash, below = (part.strip() for part in text.partition("/"))
+    under = len(field.boxes) - field.over
+    fits = above.isascii() and above.isdecimal() and len(above) <= field.over
+    if slash:
+        fits &= below.isascii() and below.isdecimal() and len(below) <= under and below.strip("0") != ""
+    if fits:
+        return f"{above}/{below}" if slash else above
+    raise AnswerKeyError(
+        'column "answer": is no fraction that can be written there',
+        where=row.where,
+        fix=f"{field.id} holds {field.over} digits over {under}, write e.g. 3/4",
+        received=text,
+    )
 
 
 def _lettered(row: Row, field: Field, text: str) -> str:

@@ -60,6 +60,57 @@ def read_number(ink: NumberInk, probabilities: NDArray[np.float32], policy: Poli
     )
 
 
+# ---------------------------------------------------------------- signs and points
+
+_DASH = 0.45  # height over width: a flatter stroke is a minus
+_ARMS = 0.6  # width over height and the other way round: a plus is about as wide as tall
+_CORNERS = 0.06  # share of a plus's ink in the four corners of its square
+_DOT = 0.45  # of the box's smaller side: larger ink is no point or comma
+_PLAIN = 0.98  # confidence in a mark that its shape tells
+
+
+def read_sign(ink: NumberInk) -> BoxReading:
+    """What stands in a sign's own box: "-", or nothing for a plus, written or not."""
+    if ink.empty:
+        return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
+    wide, tall = ink.width, ink.height
+    if _is_one(ink) and wide > 0.15 and tall < _DASH * wide:
+        return BoxReading(value="-", confidence=_PLAIN, status="read")
+    if ink.spans and min(wide, tall) > _ARMS * max(wide, tall) and _is_plus(ink.spans):
+        return BoxReading(value="+", confidence=_PLAIN, status="read")
+    return BoxReading(value="", confidence=0.5, status="review", reason="no clear sign", runner_up="-")
+
+
+def read_point(ink: NumberInk) -> BoxReading:
+    """What stands in a decimal point's own box: a point or comma, both read as ".", or nothing."""
+    if ink.empty:
+        return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
+    if _is_one(ink) and max(ink.width, ink.height) < _DOT:
+        return BoxReading(value=".", confidence=_PLAIN, status="read")
+    return BoxReading(value="", confidence=0.5, status="review", reason="no clear point", runner_up=".")
+
+
+def _is_one(ink: NumberInk) -> bool:
+    """Whether the ink is one component, however it may be cut."""
+    return bool(ink.spans) and not any(span.joints for span in ink.spans)
+
+
+def _is_plus(spans: tuple[Span, ...]) -> bool:
+    """Whether all the ink is a cross of an upright and a level stroke: nothing in the corners."""
+    image = max(spans, key=lambda span: span.stop - span.start).image
+    rows, columns = np.flatnonzero(image.max(axis=1) > 60), np.flatnonzero(image.max(axis=0) > 60)
+    part = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float64)
+    across, down = part.shape[1] // 3, part.shape[0] // 3
+    corners = sum(float(c.sum()) for c in (
+        part[:down, :across], part[:down, -across:], part[-down:, :across], part[-down:, -across:],
+    ))  # fmt: skip
+    middle = part[down:-down, across:-across].mean() > 100 if across and down else False
+    return bool(middle and corners < _CORNERS * part.sum())
+
+
+# ---------------------------------------------------------------- ways to read
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """What speaks for one reading of the pieces so far."""

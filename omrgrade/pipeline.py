@@ -28,7 +28,7 @@ from omrgrade.marking import mark_batch
 from omrgrade.metrics import promised_threshold
 from omrgrade.normalize import WORK_SIDE, normalize_all
 from omrgrade.normalize.strings import segment
-from omrgrade.numbers import read_number
+from omrgrade.numbers import read_number, read_point, read_sign
 from omrgrade.records import (
     AnswerKey,
     Batch,
@@ -40,6 +40,7 @@ from omrgrade.records import (
     Limits,
     PageReading,
     PageRef,
+    Part,
     Policy,
     Registration,
     Roster,
@@ -231,9 +232,9 @@ def _read_pages(
 ) -> list[PageReading]:
     """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
     pages = [_open_page(source, template, policy, corners, limits, previews) for source in sources]
-    digits = [crop for page in pages for f in template.fields if f.kind == "digits" for crop in _of(page, f)]
+    digits = [pair for page in pages for f in template.fields for pair in _parts(f, _of(page, f))]
     wide = [crop for page in pages for f in template.fields if f.kind == "number" for crop in _of(page, f)]
-    boxes = iter(read_crops(digits, classifier, policy))
+    boxes = _read_parts(digits, classifier, policy)
     numbers = iter(read_numbers(wide, classifier, policy))
     return [
         _with_pictures(page, tuple(_read_fields(page, template, boxes, numbers, policy)), template)
@@ -243,10 +244,29 @@ def _read_pages(
     ]
 
 
+def _parts(field: Field, crops: Sequence[Crop]) -> Iterator[tuple[Crop, Part]]:
+    """The crops of boxes for one digit, sign or point each."""
+    if field.kind in ("digits", "fraction"):
+        yield from zip(crops, field.parts or ("digit",) * len(crops), strict=bool(crops))
+
+
+def _read_parts(
+    parts: Sequence[tuple[Crop, Part]], classifier: Classifier, policy: Policy
+) -> Iterator[BoxReading]:
+    """What stands in each box, in order; all digits in one call of the classifier."""
+    digits = iter(read_crops([crop for crop, part in parts if part == "digit"], classifier, policy))
+    for crop, part in parts:
+        if part == "digit":
+            yield next(digits)
+        else:
+            yield read_sign(segment(crop)) if part == "sign" else read_point(segment(crop))
+
+
 def _with_pictures(page: _Page, fields: tuple[FieldReading, ...], template: Template) -> PageReading:
-    """The page's reading, with a picture of each field that a person has to look at."""
-    doubtful = [template.field(reading.field) for reading in fields if reading.status == "review"]
-    pictures = tuple((field.id, field_picture(field, _of(page, field))) for field in doubtful)
+    """The page's reading, with a picture of each field that a person has to look at, or wants to."""
+    shown = [r.field for r in fields if r.status == "review" or r.kind == "picture"]
+    kept = [template.field(name) for name in shown]
+    pictures = tuple((field.id, field_picture(field, _of(page, field))) for field in kept)
     return replace(page.reading, fields=fields, crops=pictures)
 
 
@@ -339,8 +359,8 @@ def _read_fields(
     for field in template.fields:
         crops = _of(page, field)
         codes = (barcodes.read_barcode(crop, field, template.name) for crop in crops)
-        read = {"digits": digits, "number": numbers, "barcode": codes}.get(field.kind, bubbles)
-        boxes = list(islice(read, len(crops)))
+        read = {"digits": digits, "number": numbers, "barcode": codes, "fraction": digits}.get(field.kind, bubbles)
+        boxes = [] if field.kind == "picture" else list(islice(read, len(crops)))
         yield KINDS[field.kind](field, boxes)
 
 

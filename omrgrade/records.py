@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Status = Literal["read", "blank", "review"]
 Role = Literal["identifier", "item", "info"]
+Part = Literal["digit", "sign", "point"]
 """Says whose sheet it is; earns points; or is read and listed, no more."""
 Outcome = Literal["correct", "incorrect", "omitted", "unresolved"]
 Settled = Literal["", "confirmed", "corrected", "illegible"]
@@ -89,6 +90,9 @@ class Field:
     same_as: str = ""  # id of the field that carries the same value; a difference is a review
     empty: Literal["none", "ends", "any"] = "none"  # "grid": columns that may stay without a mark
     digits: int = 4  # "number": the most digits it may have
+    parts: tuple[Part, ...] = ()  # "digits": what is written in each box; empty: a digit in all of them
+    decimals: int = 0  # "digits": how many digits stand behind the point
+    over: int = 0  # "fraction": how many of the boxes, the first ones, stand over the bar
     row: int = 0  # of a class list: the value belongs to the roster's pupil of this place, from 1; 0: not so
     name_room: float = 0.0  # mm of room for a row's name, left of the box
     legal: Legal | None = None  # what its value can be, where the template says so
@@ -313,6 +317,8 @@ class NumberInk:
     lines: int  # sides on which a printed line was found and removed, 0-4
     through: bool = False  # a piece of it comes in from outside and leaves on the other side
     faint: bool = False  # beside it stands ink as large that is too faint to be taken with it
+    width: float = 0.0  # of all its pieces together, in parts of the crop's smaller side
+    height: float = 0.0  # likewise
 
     @property
     def empty(self) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 from omrgrade.grading.register import Register, without_zeros
 from omrgrade.records import (
@@ -61,8 +61,8 @@ def _is_right(reading: FieldReading, answer: str, tolerance: float) -> bool:
     if reading.kind == "choice":
         return _marks(reading.value) == _marks(answer)
     value, right = _number(reading.value), _number(answer)
-    # str first: Decimal(0.1) is not 0.1, and a difference of just 0.1 must count as within 0.1
-    return value is not None and right is not None and abs(value - right) <= Decimal(str(tolerance))
+    # str first: Fraction(0.1) is not 0.1, and a difference of just 0.1 must count as within 0.1
+    return value is not None and right is not None and abs(value - right) <= Fraction(str(tolerance))
 
 
 def _marks(text: str) -> frozenset[str]:
@@ -70,12 +70,12 @@ def _marks(text: str) -> frozenset[str]:
     return frozenset(label.casefold() for label in text.split("+"))
 
 
-def _number(text: str) -> Decimal | None:
+def _number(text: str) -> Fraction | None:
+    """A whole number, one with a decimal point, or a fraction such as 3/4."""
     try:
-        number = Decimal(text)
-    except InvalidOperation:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
         return None
-    return number if number.is_finite() else None
 
 
 # ---------------------------------------------------------------- fields that say the same thing twice

@@ -58,6 +58,8 @@ def segment(crop: Crop) -> NumberInk:
         contrast=peak,
         noise=grain,
         lines=outline.lines,
+        width=(max(p.right for p in pieces) - min(p.left for p in pieces)) / WORK_SIDE if pieces else 0.0,
+        height=(max(p.bottom for p in pieces) - min(p.top for p in pieces)) / WORK_SIDE if pieces else 0.0,
         through=margin > 0 and bool(keep.any()) and runs_through(stats[keep], dark.shape),
         faint=bool(pieces) and peak > 2 * floor and _fainter_ink(dark, floor, pieces, inside),
     )

@@ -15,6 +15,7 @@ from omrgrade.render.fiducials import draw_fiducials
 from omrgrade.render.header import draw_header
 from omrgrade.render.paper import Paper, Text
 from omrgrade.render.rows import draw_rows, list_pages
+from omrgrade.render.signs import draw_signs
 
 __all__ = [
     "draw_sheet",
@@ -86,6 +87,7 @@ def draw_sheet(paper: Paper, template: Template) -> None:
                 paper.box(box)
             else:
                 paper.ellipse(box)
+    draw_signs(paper, template)
     for text, _ in labels:
         paper.text(text)
 

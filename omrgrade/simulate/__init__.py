@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.errors import OutputError
+from omrgrade.fields import spread
 from omrgrade.records import Field, Matrix, Pupil, Template
 from omrgrade.render import render_page
 from omrgrade.render.prefilled import prefilled_page
 from omrgrade.simulate.camera import photo
 from omrgrade.simulate.files import save_capture, write_key, write_roster, write_truth
 from omrgrade.simulate.handwriting import Digits, write_digit, write_number
-from omrgrade.simulate.marking import Style, mark_bubble, scrawl, smudge
+from omrgrade.simulate.marking import Style, mark_bubble, scrawl, smudge, write_sign
 from omrgrade.simulate.pupils import Answers, Habits, fill_in, make_habits, make_key, make_roster
 from omrgrade.simulate.world import Capture, Sheet, clean, copier, scanner
 
@@ -136,13 +137,14 @@ def _fill_field(
     ink: NDArray[np.uint8], made: Field, value: str, px_per_mm: tuple[float, float], habits: Habits,
     digits: Digits, rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    if made.kind == "barcode":
+    if made.kind in ("barcode", "picture"):
         return
-    if made.kind == "digits":
-        empty = len(made.boxes) - len(value)
-        first = empty if habits.align_right else 0
-        for box, digit in zip(made.boxes[first:], value, strict=False):
-            write_digit(ink, digits.pick(int(digit), rng), box, px_per_mm, habits.hand, rng)
+    if made.kind in ("digits", "fraction"):
+        for box, text in zip(made.boxes, spread(made, value, right=habits.align_right), strict=True):
+            if text.isdecimal():
+                write_digit(ink, digits.pick(int(text), rng), box, px_per_mm, habits.hand, rng)
+            elif text:
+                write_sign(ink, text, box, px_per_mm, habits.hand.pen, rng)
         return
     if made.kind == "number":
         write_number(ink, [digits.pick(int(digit), rng) for digit in value], made.boxes[0], px_per_mm,

@@ -33,6 +33,19 @@ def mark_bubble(
         _draw(ink, box, px_per_mm, [_round(reach, rng) + offset], pen.width, filled=rng.random() < 0.7)
 
 
+def write_sign(
+    ink: Grey, sign: str, box: Rect, px_per_mm: tuple[float, float], pen: Pen, rng: np.random.Generator
+) -> None:
+    """A minus, or a decimal point or comma, in its own box."""
+    if sign == "-":
+        lines = [np.array([[-0.5, 0.05], [0.5, -0.05]]) + rng.normal(0, 0.06, (2, 2))]
+    else:
+        end = [0.0, 0.04] if sign == "." else [-0.14, 0.3]
+        place = np.array([rng.normal(0, 0.1), rng.uniform(0.2, 0.5)])
+        lines = [np.array([[0.0, 0.0], end]) + place]
+    _draw(ink, box, px_per_mm, lines, max(pen.width, 0.4) * (1.0 if sign == "-" else 1.4))
+
+
 def smudge(ink: Grey, box: Rect, px_per_mm: tuple[float, float], rng: np.random.Generator) -> None:
     """What an eraser leaves of a mark: a faint, blurred trace."""
     trace = np.zeros_like(ink[_window(ink, box, px_per_mm)])

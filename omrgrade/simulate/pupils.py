@@ -128,13 +128,23 @@ def _answer(made: Field, rng: np.random.Generator) -> tuple[str, ...]:
         return tuple(made.options[n] for n in chosen)
     if made.kind == "grid":
         return ("".join(str(rng.choice(labels)) for labels in made.bubble_columns),)
+    if made.kind == "picture":
+        return ("",)
+    if made.kind == "fraction":
+        above, below = made.over, len(made.boxes) - made.over
+        return (f"{rng.integers(1, 10**above)}/{rng.integers(2 if below else 1, 10**below)}",)
+    if made.parts or made.decimals:
+        count = made.parts.count("digit") or len(made.boxes)
+        number = int(rng.integers(1, 10**count)) * int(rng.choice((-1, 1) if "sign" in made.parts else (1,)))
+        return (f"{number / 10**made.decimals:.{made.decimals}f}",)
     length = int(rng.integers(1, (made.digits if made.kind == "number" else len(made.boxes)) + 1))
     return (str(rng.integers(10 ** (length - 1) if length > 1 else 0, 10**length)),)
 
 
 def _wrong(made: Field, right: tuple[str, ...], rng: np.random.Generator) -> str:
     """Another answer; for a number often one slip away from the right one."""
-    if made.kind in ("digits", "number") and right and rng.random() < 0.5:
+    plain = made.kind in ("digits", "number") and not made.parts and not made.decimals
+    if plain and right and rng.random() < 0.5:
         digits = list(right[0])
         place = int(rng.integers(len(digits)))
         digits[place] = str((int(digits[place]) + int(rng.integers(1, 10))) % 10)

@@ -6,7 +6,7 @@ import re
 from typing import Literal, cast
 
 from omrgrade.records import Field, Rect, Role
-from omrgrade.template.layout import BARCODES, KINDS
+from omrgrade.template.layout import BARCODES, KINDS, digit_parts
 from omrgrade.template.legal import read_legal
 from omrgrade.template.source import Mapping
 
@@ -72,6 +72,9 @@ def _expand(entry: Mapping) -> list[Field]:
             formats=_formats(entry) if kind == "barcode" else (),
             row=row if entry.flag("rows", default=False) else 0,
             name_room=entry.number("name_room", 0, 200, 0.0),
+            parts=digit_parts(entry) if kind == "digits" else (),
+            decimals=entry.integer("decimals", 1, 10) if "decimals" in entry else 0,
+            over=int(entry.numbers("boxes", 1, 10)[0]) if kind == "fraction" else 0,
             version=entry.flag("version", default=False),
             part=entry.flag("part", default=False),
             legal=read_legal(entry.mapping("legal")) if "legal" in entry else None,
@@ -163,6 +166,8 @@ def _formats(entry: Mapping) -> tuple[str, ...]:
 
 def _length(made: Field) -> int:
     """How many characters the field's value can have."""
+    if made.kind == "number":
+        return made.digits
     return len(made.bubble_columns) or len(made.boxes)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from omrgrade.records import Rect
+from omrgrade.records import Part, Rect
 from omrgrade.template.source import Mapping
 
 SMALLEST_DIGIT = 5.0  # mm: in less nobody writes a legible digit
@@ -12,6 +13,8 @@ SMALLEST_BUBBLE = 1.5  # mm: existing forms have bubbles of 2 mm; on new ones 4 
 SMALLEST_BARCODE = 8.0  # mm
 BARCODES = ("qr", "code128", "ean")  # keys of barcodes.FORMATS
 NARROWEST = 0.1  # mm between bubbles
+POINT_GAP = 4.2  # mm between boxes with a printed decimal point between them: paper round a box is white
+BAR_GAP = 5.0  # mm between the boxes over and under a fraction's bar
 
 Boxes = tuple[Rect, ...]
 Columns = tuple[tuple[str, ...], ...]
@@ -22,7 +25,50 @@ Laid = tuple[Boxes, tuple[str, ...], Columns]
 def _digits(entry: Mapping) -> Laid:
     # Under 2 mm apart, strokes enter the next box.
     count, gap = entry.integer("boxes", 1, 20), entry.number("gap", 2, 100)
-    return _grid(entry, 1, count, (gap, 0.0), SMALLEST_DIGIT), (), ()
+    parts = digit_parts(entry)
+    boxes = _grid(entry, 1, len(parts) or count, (gap, 0.0), SMALLEST_DIGIT)
+    if "decimals" in entry and "point" not in parts:  # room for the printed point
+        first, wider = len(boxes) - entry.integer("decimals", 1, 10), max(0.0, POINT_GAP - gap)
+        boxes = boxes[:first] + tuple(replace(box, x=box.x + wider) for box in boxes[first:])
+    return boxes, (), ()
+
+
+def digit_parts(entry: Mapping) -> tuple[Part, ...]:
+    """What is written in each box where it is not a digit everywhere: ``sign: true``, ``point: written``."""
+    count = entry.integer("boxes", 1, 20)
+    decimals = entry.integer("decimals", 1, 10) if "decimals" in entry else 0
+    if decimals >= count:
+        raise entry.error("decimals", "must leave a box before the point", fix="make 'boxes' larger")
+    written = entry.choice("point", ("printed", "written"), "printed") == "written"
+    if written and not decimals:
+        raise entry.error("point", "needs 'decimals'", fix="say how many boxes stand behind it")
+    sign: tuple[Part, ...] = ("sign",) if entry.flag("sign", default=False) else ()
+    point: tuple[Part, ...] = ("point",) if written else ()
+    if not sign and not point:
+        return ()
+    return (*sign, *("digit",) * (count - decimals), *point, *("digit",) * decimals)
+
+
+def _fraction(entry: Mapping) -> Laid:
+    """Digit boxes over and under a printed bar, centred; ``boxes: [1, 2]`` says how many of each."""
+    counts = entry.numbers("boxes", 1, 10)
+    if len(counts) != 2 or not all(count.is_integer() for count in counts):
+        raise entry.error("boxes", "must be two whole numbers: boxes over and under the bar")
+    (x, y), (width, height) = entry.pair("at", 0, 1000), entry.pair("size", SMALLEST_DIGIT, 50)
+    gap = entry.number("gap", 2, 100)
+    room = max(count * (width + gap) - gap for count in counts)
+    rows = []
+    for count, top in zip(counts, (y, y + height + BAR_GAP), strict=True):
+        left = x + (room - count * (width + gap) + gap) / 2
+        rows += [
+            Rect(x=left + n * (width + gap), y=top, width=width, height=height) for n in range(int(count))
+        ]
+    return tuple(rows), (), ()
+
+
+def _picture(entry: Mapping) -> Laid:
+    (x, y), (width, height) = entry.pair("at", 0, 1000), entry.pair("size", SMALLEST_DIGIT, 300)
+    return (Rect(x=x, y=y, width=width, height=height),), (), ()
 
 
 def _number(entry: Mapping) -> Laid:
@@ -74,7 +120,12 @@ def _lone_columns(entry: Mapping) -> Laid:
 
 
 KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
-    "digits": (_digits, ("boxes", "rows", "name_room", "legal", "version")),
+    "digits": (
+        _digits,
+        ("boxes", "rows", "name_room", "legal", "version", "sign", "decimals", "point"),
+    ),
+    "fraction": (_fraction, ("boxes",)),
+    "picture": (_picture, ()),
     "number": (_number, ("digits", "rows", "name_room", "legal")),
     "choice": (_choice, ("options", "multiple", "direction", "square", "struck_out", "part", "version")),
     "grid": (
