@@ -62,7 +62,7 @@ def stages(folder: Path) -> dict[str, float]:
     from omrgrade.template import load_template
 
     cv2.setNumThreads(1)
-    spent = dict.fromkeys(STAGES, 0.0)
+    spent = {name: 0.0 for name in STAGES if hasattr(pipeline, name)}
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
@@ -74,13 +74,12 @@ def stages(folder: Path) -> dict[str, float]:
 
         return call
 
-    for name in STAGES:
+    for name in spent:
         setattr(pipeline, name, timed(name, getattr(pipeline, name)))
     refs = find_pages([folder / "scans"])
     read = pipeline.PageWork(template=load_template(folder / "sheet.yaml"), previews=False)()
     read(refs[: pipeline.CHUNK])
-    for name in STAGES:
-        spent[name] = 0.0
+    spent.update(dict.fromkeys(spent, 0.0))
     start = time.process_time()
     for first in range(0, len(refs), pipeline.CHUNK):
         read(refs[first : first + pipeline.CHUNK])
