@@ -163,14 +163,15 @@ def _analyse_version(
     sheets: Sequence[Sheet], options: Mapping[str, Sequence[str]], version: str
 ) -> tuple[Reliability | None, list[ItemStatistics]]:
     """Reliability and items of sheets that have the same questions."""
-    pages, by_item = [page for page, _ in sheets], [{s.item: s for s in m.scores} for _, m in sheets]
+    by_item = [{score.item: score for score in marks.scores} for _, marks in sheets]
+    values = [{reading.field: reading.value for reading in page.fields} for page, _ in sheets]
     names = list(dict.fromkeys(name for scores in by_item for name in scores))
     points = np.array([[_points(scores.get(name)) for name in names] for scores in by_item])
     points = points.reshape(len(sheets), len(names))
     maxima = np.array([max(s[name].max_points for s in by_item if name in s) for name in names])
     items = [
         _item(
-            [(page, s[name]) for page, s in zip(pages, by_item, strict=True) if name in s],
+            [(v.get(name, ""), s[name]) for v, s in zip(values, by_item, strict=True) if name in s],
             points[has := np.array([name in s for s in by_item]), column],
             _rest(points, maxima, column)[has],
             options.get(name, ()),
@@ -195,9 +196,9 @@ def _rest(points: Reals, maxima: Reals, column: int) -> Reals:
 
 
 def _item(
-    answered: Sequence[tuple[PageReading, ItemScore]], points: Reals, rest: Reals, options: Sequence[str]
+    answered: Sequence[tuple[str, ItemScore]], points: Reals, rest: Reals, options: Sequence[str]
 ) -> ItemStatistics:
-    """Statistics of one item over the sheets that have it; `points` and `rest`: (sheets,)."""
+    """Statistics of one item over the n sheets that have it (value, score); `points` and `rest`: (n,)."""
     scores = [score for _, score in answered]
     top = max(score.max_points for score in scores)
     share = points / top if top else np.full(len(points), math.nan)
@@ -205,7 +206,7 @@ def _item(
     earned = np.clip(share[~np.isnan(share)], 0, 1)
     item_rest = correlation(share, rest)
     upper, lower = _tails(share, rest)
-    given = [_given(page, score) for page, score in answered]
+    given = [_given(value, score) for value, score in answered]
     right = {
         value for value, score in zip(given, scores, strict=True) if value and score.outcome == "correct"
     }
@@ -231,12 +232,11 @@ def _item(
     )
 
 
-def _given(page: PageReading, score: ItemScore) -> str | None:
+def _given(value: str, score: ItemScore) -> str | None:
     """The answer on a sheet as read; None while it awaits review."""
     if score.outcome == "unresolved":
         return None
-    reading = next((f for f in page.fields if f.field == score.item), None)
-    return (reading.value if reading and score.outcome != "omitted" else "") or OMITTED
+    return (value if score.outcome != "omitted" else "") or OMITTED
 
 
 def _tails(share: Reals, rest: Reals) -> tuple[float | None, float | None]:
