@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -163,7 +164,7 @@ def _marks(
     for group in dict.fromkeys(groups):
         members = np.array([n for n, other in enumerate(groups) if other == group])
         picture = prints.pictures.get(group)
-        around[members] = _unusual(_around(dark[members], picture, where.sectors))
+        around[members] = _around(dark[members], picture, where.sectors)
         if picture is None:
             darkest[members], area[members] = _inked(dark[members][:, where.inside])
             continue
@@ -176,7 +177,7 @@ def _marks(
         left = np.maximum((darkest[members] * area[members] - share) / (1 - share), 0) / darkest[members]
         area[members] = np.maximum(left, LEAST)
         darkest[members[left < NO_MORE]] = LEAST
-    return Marks(darkest, area, around), bool(prints.pictures)
+    return Marks(darkest, area, _unusual(around, groups)), bool(prints.pictures)
 
 
 def _inked(inside: Floats) -> tuple[Floats, Floats]:
@@ -198,11 +199,17 @@ def _around(dark: Floats, picture: Floats | None, sectors: Sequence[Bools]) -> F
     return np.stack([_darkest(more[:, sector]) for sector in sectors], axis=1)
 
 
-def _unusual(around: Floats) -> Floats:
-    """Ink round alike bubbles without what most of them have: a form's lines are print, not marks."""
-    if len(around) < ALIKE:
-        return around
-    return np.maximum(around - np.median(around, axis=0), 0)
+def _unusual(around: Floats, groups: Sequence[Group]) -> Floats:
+    """Ink round bubbles without what most bubbles printed alike have: a form's lines and words are no marks.
+
+    Nothing where too few are printed alike to tell.
+    """
+    result = np.zeros_like(around)
+    for group, count in Counter(groups).items():
+        if count >= ALIKE:
+            members = np.array([n for n, other in enumerate(groups) if other == group])
+            result[members] = np.maximum(around[members] - np.median(around[members], axis=0), 0)
+    return result
 
 
 def _darkest(values: Floats) -> Floats:

@@ -11,7 +11,9 @@ from omrgrade.choices.zones import SECTORS, Bools
 
 INKED = 0.45  # of the pupil's usual darkness: a direction with ink so dark is crossed by a stroke
 FULL = 0.45  # share of the inside: only what is filled is struck out; less is a tick or a cross itself
-OPPOSITE = SECTORS // 3  # directions between the two ends of a stroke right through a bubble, at least
+OPPOSITE = SECTORS // 3  # directions between the ends of one of several strokes through a bubble, at least,
+STRAIGHT = SECTORS * 5 // 12  # and of a single one
+STROKE = SECTORS // 5  # directions that a stroke covers where it comes out, at most
 STROKES = 0.6  # share of all directions: more ink outside than this is a bubble filled too generously
 STYLE = 0.25  # share of a page's marks: with more of them struck out, that is this pupil's way of marking
 BESIDE = 3  # directions with ink that make a mark beside a bubble,
@@ -39,17 +41,19 @@ def _crossed(inked: Bools) -> bool:
     if not 2 <= inked.sum() <= STROKES * SECTORS:
         return False
     ends = _runs(inked)
+    apart = OPPOSITE if len(ends) > 2 else STRAIGHT
     return any(
-        OPPOSITE <= (b - a) % SECTORS <= SECTORS - OPPOSITE for n, a in enumerate(ends) for b in ends[n + 1 :]
+        apart <= (b - a) % SECTORS <= SECTORS - apart for n, a in enumerate(ends) for b in ends[n + 1 :]
     )
 
 
 def _runs(inked: Bools) -> list[float]:
-    """The middles of the stretches of inked directions, round the circle."""
+    """The middles of the stretches of inked directions, round the circle, that are as narrow as a stroke."""
     start = int(np.argmin(inked))  # a direction without ink
     turned = np.roll(inked, -start)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], turned.astype(int), [0]])))
-    return [(start + (a + b - 1) / 2) % SECTORS for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    stretches = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a <= STROKE]
+    return [(start + (a + b - 1) / 2) % SECTORS for a, b in stretches]
 
 
 def beside(questions: Sequence[Marks], usual: float) -> list[Bools]:
