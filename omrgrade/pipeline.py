@@ -24,6 +24,7 @@ from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, available_core
 from omrgrade.errors import ModelError, OmrgradeError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
+from omrgrade.images.memory import keep_freed_memory
 from omrgrade.marking import mark_batch
 from omrgrade.metrics import promised_threshold
 from omrgrade.normalize import WORK_SIDE, normalize_all
@@ -184,6 +185,7 @@ class PageWork:
 
     def __call__(self) -> Reader:
         """Load the model; return the reader of chunks."""
+        keep_freed_memory()
         where = Path(self.model or "digits.onnx")
         classifier = (
             classifier_from(*self.files, where=where) if self.files else load_classifier(self.model)
