@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from dataclasses import replace
 
+import classroom
 import pytest
 from reviewing import ROSTER, make_run, sheet
 
@@ -347,3 +348,22 @@ def test_a_page_of_another_sheet_is_read_with_its_template(tmp_path, page_factor
     assert "overlays/scan-p2.jpg" in client.post("/api/write", {}).json["written"]
     client.post("/api/undo", {"id": told["recent"][0]["id"]})
     assert [t["status"] for t in client.state()["troubles"]] == ["unreadable"]
+
+
+def test_grading_again_keeps_what_people_decided(tmp_path):
+    template = classroom.write_slip(tmp_path)
+    classroom.save(classroom.slip_pixels(template, "12"), tmp_path / "scans/12.png")
+    assert classroom.grade(tmp_path).exit_code == 0
+    desk = Desk(tmp_path / "out", who="tester")
+    desk.decide([desk.decision(0, "q1", 0, "set", "D", 0)])
+    classroom.save(classroom.slip_pixels(template, "11"), tmp_path / "scans/11.png")
+    assert classroom.grade(tmp_path).exit_code == 0
+    rows = [row for row in classroom.table(tmp_path / "out/readings.csv") if row["field"] == "q1"]
+    assert [(row["value"], row["status"]) for row in rows] == [("A", "read"), ("D", "corrected")]
+    classroom.save(
+        classroom.slip_pixels(template, "13"), tmp_path / "scans/12.png"
+    )  # another sheet by that name
+    assert classroom.grade(tmp_path).exit_code == 0
+    rows = [row for row in classroom.table(tmp_path / "out/readings.csv") if row["field"] == "q1"]
+    assert rows[1]["status"] == "read", "what was decided was about other paper"
+    assert len(load_results(tmp_path / "out").corrections) == 1, "but it stays in the log"

@@ -6,7 +6,6 @@ to date with the log before every answer, so that several tabs, or several revie
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from omrgrade.corrections import (
-    ConflictError,
     Corrections,
     Decision,
     Rereading,
@@ -29,6 +27,7 @@ from omrgrade.grading.register import Register
 from omrgrade.kept import RUN_FILE, kept_run
 from omrgrade.marking import check_page
 from omrgrade.records import Correction, Field, FieldReading, PageReading, Pupil, SheetMarks, Template
+from omrgrade.review.checks import BOXED, check_decision
 from omrgrade.store import Store, storable
 
 WORST_FIRST = ("unreadable", "misplaced", "unknown_student", "duplicate_student")
@@ -36,8 +35,6 @@ WORST_FIRST = ("unreadable", "misplaced", "unknown_student", "duplicate_student"
 OFFERED = 5  # pupils offered for a doubtful number
 RECENT = 30  # decisions listed
 PAGE_WORDS = {"aside": "set aside", "confirm": "boxes lie well"}
-BOXED = ("digits", "fraction")
-"""Kinds of field with a character a box, of which single boxes can be decided."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -378,32 +375,3 @@ class Desk:
         with self._lock, self.open() as store:
             made = Corrections(store).undo(entry, self.who, whole=whole)
             return self._refresh(store), made
-
-
-def check_decision(f: Field, box: int, action: str, value: str) -> None:
-    """Raise `OutputError` unless this can be written in that field, or that box of it."""
-    if action not in ("set", "blank", "illegible", "doubt"):
-        raise OutputError("there is no such decision", received=action)
-    if box and (f.kind not in BOXED or not 0 < box <= len(f.boxes) or action == "illegible"):
-        raise OutputError("that cannot be decided about a single box", received=box)
-    if (action == "set") != bool(value):
-        raise OutputError("a value is needed, and only where one is set", received=value)
-    if action == "set" and not _fits(f, box, value):
-        raise OutputError("that cannot be written there", where=f.id, received=value)
-
-
-def _fits(f: Field, box: int, value: str) -> bool:
-    if len(value) > 60 or not value.isprintable():
-        return False
-    if box:
-        return bool(re.fullmatch(r"[0-9+.-]", value))
-    if f.kind == "choice":  # two marks where one was asked for are no doubt, once somebody has seen them
-        marks = value.split("+")
-        return marks == [option for option in f.options if option in marks]
-    if f.kind in BOXED and f.role != "identifier":
-        number = re.fullmatch(r"-?[0-9]*([./][0-9]+)?", value)
-        return bool(number) and sum(c.isdecimal() for c in value) <= len(f.boxes)
-    return True
-
-
-__all__ = ["ConflictError", "Desk", "Doubt", "Progress", "Seen", "Trouble", "check_decision"]

@@ -56,6 +56,7 @@ def create_app(
     @app.before_request
     def guard() -> Any:
         port = request.environ["SERVER_PORT"]
+        cookie = f"{COOKIE}-{port}"  # cookies know no ports, and two runs may be under review at once
         hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         if request.host not in hosts:
             abort(403, "another host name")
@@ -67,9 +68,9 @@ def create_app(
         given = request.args.get("token", "")
         if request.path == "/" and given and (_same(given, token) or _used_up(launch, given)):
             answer = make_response(redirect("/"))  # out of the address, so that it stays out of the history
-            answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
+            answer.set_cookie(cookie, token, httponly=True, samesite="Strict")
             return answer
-        if not _same(request.cookies.get(COOKIE, ""), token):
+        if not _same(request.cookies.get(cookie, ""), token):
             abort(403, "open the address that `omrgrade review` printed")
         if request.method == "POST" and not _same(request.headers.get("X-Review", ""), form_token):
             abort(403, "not from this page")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from omrgrade.records import Correction, Field, FieldReading, Rect
-from omrgrade.review.desk import BOXED, Desk, Doubt, Seen, Trouble
+from omrgrade.review.checks import BOXED
+from omrgrade.review.desk import Desk, Doubt, Seen, Trouble
 from omrgrade.snapshots import picture_rect
 
 Json = dict[str, Any]
