@@ -37,6 +37,8 @@ MIN_FOUND = 0.5
 """Share of the verifying boxes, filled ones aside, that must be there at all."""
 _WORTH_BENDING = 2
 """Candidates of an attempt that are followed with a bend if none fits as it is."""
+_HOPEFUL = 0.25
+"""Share of boxes that the less likely places must show on a flat page to be followed further."""
 _PLAIN, _OFF = 0.7, 0.5
 """Share of boxes seen, and residual in mm, with which boxes look as the template says."""
 _CLEARLY = 0.15
@@ -90,7 +92,7 @@ def survey(
     method = partial(byhand.locate, shown=shown) if shown else METHODS[template.fiducials.method]
     try:
         for number, candidates in enumerate(method(scan, template)):
-            fits = tuple(_fits(scan, template, candidates))
+            fits = tuple(_fits(scan, template, candidates, hopeful=_HOPEFUL * (number > 1)))
             if not fits:
                 continue
             problem = _problem(scan, template, fits[0], max_residual)
@@ -105,10 +107,10 @@ def survey(
     return best if accepted else replace(best, refusal=refusal)
 
 
-def _fits(scan: Scan, template: Template, candidates: Sequence[Located]) -> list[Fit]:
-    """The candidates laid on the boxes, best first; bent only if that is needed."""
+def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hopeful: float) -> list[Fit]:
+    """The candidates laid on the boxes, best first; bent only if needed and a flat page shows that many."""
     flat = sorted((fit_flat(scan, template, located) for located in candidates), key=_rank)
-    if flat and flat[0].good:
+    if not flat or flat[0].good or flat[0].share < hopeful:
         return flat
     bent = [fit_bent(scan, template, fit.located) for fit in flat[:_WORTH_BENDING]]
     fits = sorted([*bent, *flat], key=_rank)

@@ -39,6 +39,7 @@ ROUGHLY = 0.5
 """Correlation (0-1) of a blob with the mark, however turned: less is something else."""
 
 _LIKELY = 80  # blobs, most like the mark first, of which groups are made
+_SURE = 0.85  # correlation that four marks have on average when there is no doubt
 _WORSE = 0.88  # of the best place's correlation: places that are less like the marks are none
 _COMPARED = 1500  # groups of blobs whose geometry is looked at
 _BAD = 1.8  # groups that fit worse are no page
@@ -51,19 +52,21 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     """Places that four marks speak for, then those of three; `RegistrationError` when there are none."""
     wanted = template.fiducials
     blobs = _search(scan, template)
-    offered = False
     count = len(wanted.boxes)
+    attempts: list[tuple[float, list[Located]]] = []
     for marks in (count, count - 1) if count == 4 else (count,):
         places = _places(blobs, wanted, marks)
         found = [_confirmed(scan, wanted, matrix, marks) for matrix in places[:_TRIED]]
         confirmed = sorted((f for f in found if f is not None), key=lambda f: -f[0])
         confirmed = [f for f in confirmed if f[0] > _WORSE * confirmed[0][0]]
-        best = _different([located for _, located in confirmed], template)
-        if best:
-            offered = True
-            yield best[:_OFFERED]
-    if not offered:
+        if best := _different([located for _, located in confirmed], template)[:_OFFERED]:
+            attempts.append((confirmed[0][0] / marks, best))
+        if attempts and attempts[0][0] > _SURE:
+            break
+    if not attempts:
         raise RegistrationError("the corner marks were not found", where=scan.source, fix=FIX)
+    # Four blobs that are hardly marks are less than three that surely are.
+    yield from (best for _, best in sorted(attempts, key=lambda attempt: -attempt[0]))
 
 
 def _search(scan: Scan, template: Template) -> Blobs:
@@ -223,6 +226,8 @@ def _confirmed(scan: Scan, wanted: Fiducials, matrix: Array, marks: int) -> tupl
             shift, scores[n], contrasts[n] = seek_mark(scan.pixels, pose, picture, box, own)
             moved[n] += shift
         good = scores > LIKE
+        if reach != 2.5 and good.sum() > marks:  # one found from afar must be as like as the others
+            good &= scores > _WORSE * np.median(np.sort(scores)[-marks:])
         good |= (scores > PARTLY) & (good.sum() < marks)
         if good.sum() < marks:
             return None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Scan, Template
-from omrgrade.registration.bending import fit_bend
+from omrgrade.registration.bending import STIFFNESS, fit_bend
 from omrgrade.registration.geometry import Landmarks, Located, Pose, refine
 from omrgrade.registration.likeness import PX, View, blank_ink, coarser, patch_centres, patch_landmarks
 from omrgrade.registration.looks import look_landmarks
@@ -30,9 +30,10 @@ VERIFY = 1.6
 GOOD = 0.2
 """mm: with less residual there is no bend worth following."""
 
-_FINDING = ((75.0, 9.0, 0.0), (60.0, 5.0, 0.0))
+_FINDING = ((75.0, 12.0, 0.0), (60.0, 5.0, 0.0))
 _BENDING = ((60.0, 5.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
 _BENT_REACH = (1.5, 0.8)  # mm
+_ALL_SOFT = 0.3  # stiffness of the last bend, when wrong landmarks have been told from right ones
 _LOOSE = 20.0  # stiffness of a bend by looks, which are told less exactly than outlines
 _ENOUGH = 8  # patches: fewer do not tell a homography
 _ALL_THERE = 0.9  # share of the boxes that a flat page shows
@@ -79,11 +80,12 @@ def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
     fitting, verifying = shared_out(template, BENT_LANDMARKS)
     located = _nearer(scan, template, located)
     pose = follow_print(scan, template, Pose(matrix=located.page_to_scan), _BENDING)
-    for reach in _BENT_REACH:
-        pose = fit_bend(pose, _landmarks(scan, pose, located, fitting, reach), size)
+    for reach, stiffness in zip(_BENT_REACH, (STIFFNESS, _ALL_SOFT), strict=True):
+        seen = _landmarks(scan, pose, located, fitting, reach)
+        pose = fit_bend(pose, seen, size, stiffness=stiffness)
     fit = judged(scan, pose, located, verifying)
     everything = _landmarks(scan, pose, located, fitting + verifying, _BENT_REACH[-1])
-    return replace(fit, pose=fit_bend(pose, everything, size))
+    return replace(fit, pose=fit_bend(pose, everything, size, stiffness=_ALL_SOFT))
 
 
 def fit_looks(scan: Scan, template: Template, located: Located) -> Fit:

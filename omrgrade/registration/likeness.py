@@ -20,7 +20,7 @@ from omrgrade.registration.outlines import outlines
 
 PX = 4.0
 """px per mm of flattened pages: a printed line is 1 to 2 px wide."""
-RIM = 12.0
+RIM = 16.0
 """mm of surroundings kept on each side of a flattened page: farther no patch is looked for."""
 LIKE = 0.35
 """Correlation (0-1): less is another print, or none."""

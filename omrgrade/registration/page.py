@@ -18,7 +18,7 @@ from omrgrade.registration.geometry import Array, Located, homography
 
 Grey = NDArray[np.uint8]
 
-REACH = 9.0
+REACH = 12.0
 """mm by which print may be off its place on the paper, curl included."""
 
 _LONG_SIDE = 700  # px of the copy that is searched

@@ -3,8 +3,8 @@
     python tests/benchmarks/registration.py --pages 30
 
 Prints the largest displacement of any box in mm (over the pages accepted), and the shares of pages refused,
-registered to 0.5 mm at every box, and flagged. Not a test: nothing here passes or fails. With --foreign COUNT it
-asks each template instead how many pages of the other templates it takes for its own.
+registered to 0.5 mm at every box, and flagged. Not a test: nothing here passes or fails. With --foreign COUNT
+it asks each template instead how many pages of the other templates it takes for its own.
 """
 
 from __future__ import annotations
