@@ -360,10 +360,22 @@ def test_grading_again_keeps_what_people_decided(tmp_path):
     assert classroom.grade(tmp_path).exit_code == 0
     rows = [row for row in classroom.table(tmp_path / "out/readings.csv") if row["field"] == "q1"]
     assert [(row["value"], row["status"]) for row in rows] == [("A", "read"), ("D", "corrected")]
-    classroom.save(
-        classroom.slip_pixels(template, "13"), tmp_path / "scans/12.png"
-    )  # another sheet by that name
+    classroom.save(classroom.slip_pixels(template, "13"), tmp_path / "scans/12.png")
     assert classroom.grade(tmp_path).exit_code == 0
     rows = [row for row in classroom.table(tmp_path / "out/readings.csv") if row["field"] == "q1"]
     assert rows[1]["status"] == "read", "what was decided was about other paper"
     assert len(load_results(tmp_path / "out").corrections) == 1, "but it stays in the log"
+
+
+def test_two_runs_can_be_reviewed_in_one_browser(tmp_path):
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    for name in ("one", "two"):
+        make_run(tmp_path / name / "out", pages)
+    with (
+        serving(Desk(tmp_path / "one/out", who="a")) as one,
+        serving(Desk(tmp_path / "two/out", who="a")) as two,
+    ):
+        for served in (one, two):
+            browser.open(served.address)
+        for served in (one, two):
+            assert browser.open(served.address.split("?")[0] + "api/state").status == 200
