@@ -157,3 +157,21 @@ def test_mass_is_centred_and_ink_fits_20x20(angle, length, width):
     assert abs((x * image).sum() / image.sum() - 14) <= 0.6
     assert abs((y * image).sum() / image.sum() - 14) <= 0.6
     assert max(np.ptp(np.nonzero(image)[0]), np.ptp(np.nonzero(image)[1])) < 20
+
+
+@pytest.mark.parametrize("thickness", [2, 5, 20])
+def test_a_nought_that_fills_its_crop_is_never_an_empty_box(thickness):
+    """It lies where an outline would; a thick one leaves less paper than ink."""
+    crop = np.full((64, 64), 250, np.uint8)
+    cv2.ellipse(crop, (32, 32), (31 - thickness // 2, 31 - thickness // 2), 0, 0, 360, 10, thickness)
+    ink = normalize(Crop(pixels=crop, margin=0))
+    assert not ink.empty or ink.uncut is not None
+
+
+def test_two_lines_that_meet_at_the_edge_are_a_grids_where_nothing_is_inside():
+    crop = np.full((64, 64), 240, np.uint8)
+    crop[4:6] = 60
+    crop[:, 57:60] = 40
+    assert normalize(Crop(pixels=crop, margin=0)).uncut is None
+    cv2.line(crop, (40, 20), (25, 50), 40, 4)
+    assert not normalize(Crop(pixels=crop, margin=0)).empty

@@ -18,7 +18,7 @@ import numpy as np
 
 from omrgrade.normalize.ink import Darkness, centred, ink_image, shrunk, to_mnist
 from omrgrade.normalize.lines import Grey, Reals
-from omrgrade.normalize.outline import find_outlines
+from omrgrade.normalize.outline import Outlines, find_outlines
 from omrgrade.normalize.paper import MIN_CONTRAST, flatten, noise, quantiles
 from omrgrade.records import Crop, Ink
 
@@ -66,11 +66,13 @@ def _normalize(grey: Grey, margin: int) -> Iterator[Ink]:
     known = margin > 0
     views = _ink_images(dark, outlines.inside, floor, known)
     uncut = _other_views(dark, outlines.uncut, floor, known)
+    if not known:
+        uncut |= _rings(dark, views, outlines, floor)
     restored = _other_views(dark, outlines.restored, floor, known)
     for n, (image, contrast, through) in enumerate(views):
         yield Ink(
             image=image,
-            uncut=uncut.get(n),
+            uncut=uncut.get(n) if image.any() or not outlines.meeting[n] else None,
             restored=restored.get(n),
             contrast=contrast,
             noise=float(grain[n]),
@@ -99,6 +101,18 @@ def _other_views(dark: Grey, masks: Mapping[int, Grey], floor: Reals, known: boo
     some = list(masks)
     views = _ink_images(dark[some], np.stack(list(masks.values())), floor[some], known)
     return {n: image for n, (image, _, _) in zip(some, views, strict=True)}
+
+
+def _rings(
+    dark: Grey, views: list[tuple[Grey, float, bool]], outlines: Outlines, floor: Reals
+) -> dict[int, Grey]:
+    """Ink along the crop's edges that was taken for an outline, where no line was found: it may be a 0."""
+    lost = [
+        n
+        for n, (image, contrast, _) in enumerate(views)
+        if not image.any() and not outlines.lines[n] and contrast >= 4 * floor[n]
+    ]
+    return _other_views(dark, {n: outlines.inside[n] for n in lost}, floor, True)
 
 
 def _ink_images(dark: Grey, inside: Grey, floor: Reals, known: bool) -> list[tuple[Grey, float, bool]]:

@@ -27,6 +27,7 @@ from omrgrade.normalize.lines import (
 RIM = 0.26  # an outline is looked for in this outer share of the crop
 ALONG = 0.10  # a stroke that hides under a line does so for this share of its length; crossing ones for less
 SLACK = 6  # px: an outline lies this near to where the template says, or is not found
+EDGE = 9  # px: two lines that meet so near to the crop's edge, and nothing inside, are no digit
 INNER = 4  # rows inside a line that are looked at beside it
 
 
@@ -38,6 +39,7 @@ class Outlines:
     uncut: dict[int, Grey]  # by box: the same, (h, w), if the line found is no print but ink
     restored: dict[int, Grey]  # by box: the same with what seems to hide under a line
     lines: Ints  # (N,) sides on which a line was found, 0-4
+    meeting: Bools  # (N,) nothing but two lines that meet near a corner of the crop
 
 
 def find_outlines(dark: Grey, floor: Reals, margin: int) -> Outlines:
@@ -62,7 +64,7 @@ def find_outlines(dark: Grey, floor: Reals, margin: int) -> Outlines:
     _make_equally_thick(lines, alone)
     inside, hidden = _cut(dark, floor, lines, alone, margin)
     restored = {n: inside[n] | under for n, under in hidden.items()}
-    return Outlines(inside=inside, uncut=uncut, restored=restored, lines=lines.count)
+    return Outlines(inside=inside, uncut=uncut, restored=restored, lines=lines.count, meeting=_meeting(lines))
 
 
 def _look_for_frames(dark: Grey, floor: Reals, depth: int, lines: Lines) -> tuple[Bools, Bools]:
@@ -72,6 +74,10 @@ def _look_for_frames(dark: Grey, floor: Reals, depth: int, lines: Lines) -> tupl
     """
     alone = lines.count < 2
     doubtful = lines.count == 2
+    for n in np.flatnonzero(
+        lines.count >= 3
+    ):  # three or four curves of a 0 that fills the crop have no corners
+        doubtful[n] = _inked_corners(dark[n] > floor[n], lines, int(n)) < 0.5
     where = np.flatnonzero(alone)
     if not len(where):
         return alone, doubtful
@@ -84,6 +90,12 @@ def _look_for_frames(dark: Grey, floor: Reals, depth: int, lines: Lines) -> tupl
     found = lines.count[where]
     doubtful[where] = (found == 1) | (found == 3) | (inked > 0.1) & (inked < 0.5)
     return alone, doubtful
+
+
+def _meeting(lines: Lines) -> Bools:
+    """(N,) whether there are two lines, on adjacent sides, both near the edge of the crop."""
+    edge = lines.seen & (np.maximum(lines.left, lines.right) <= EDGE)
+    return np.asarray((lines.count == 2) & (edge & np.roll(edge, 1, axis=1)).any(axis=1))
 
 
 def _make_equally_thick(lines: Lines, alone: Bools) -> None:

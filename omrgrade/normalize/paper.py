@@ -10,6 +10,7 @@ Grey = NDArray[np.uint8]
 
 _STROKE = np.ones((17, 17), np.uint8)  # px at WORK_SIDE: wider than a stroke
 _BLOT = np.ones((33, 33), np.uint8)  # wider than the filled loop of an 8
+MAX_GRAIN = 15.0  # grey levels, of a coarse copy
 MIN_CONTRAST = 8.0  # grey levels: fainter than this is paper
 
 
@@ -45,8 +46,11 @@ def _thick_ink(patch: NDArray[np.bool_], paper: Grey, wide: Grey) -> NDArray[np.
 
 
 def noise(dark: Grey) -> NDArray[np.float64]:
-    """(N,) standard deviation of the paper's grain, grey levels, from the quieter half of the pixels."""
-    return quantiles(np.ascontiguousarray(dark[:, ::2, ::2]), 0.4) / 1.5 + 0.5
+    """(N,) standard deviation of the paper's grain, grey levels, from the quieter half of the pixels.
+
+    Where ink covers more than half of the box that half is ink as well, which must not pass for grain.
+    """
+    return np.minimum(quantiles(np.ascontiguousarray(dark[:, ::2, ::2]), 0.4) / 1.5 + 0.5, MAX_GRAIN)
 
 
 def quantiles(images: Grey, share: float) -> NDArray[np.float64]:
