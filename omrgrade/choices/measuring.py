@@ -21,7 +21,8 @@ STREAK = 0.3  # darkness up to which a line right through the crop is dirt on th
 DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; specks are smaller
 LEAST = 1e-3  # of darkness and area, so that both have a logarithm
 HIDDEN = 0.3  # darkness of print under which no ink is looked for,
-NO_MORE = 0.1  # share of the inside: where print is only guessed, less ink than this is part of it
+NO_MORE = 0.2  # share of the inside: where print is only guessed, less ink than this is part of it,
+CERTAIN, DOUBTED = 0.4, 0.25  # and less than this is counted so many times: too small a mark to be sure of
 ALIKE = 4  # bubbles: fewer do not show what is printed round them
 CLEAR = 0.35  # but so much of the inside, its lightest print, is looked at in any case
 
@@ -175,7 +176,7 @@ def _marks(
     for group, share in prints.unknown.items():
         members = np.array([n for n, other in enumerate(groups) if other == group])
         left = np.maximum((darkest[members] * area[members] - share) / (1 - share), 0) / darkest[members]
-        area[members] = np.maximum(left, LEAST)
+        area[members] = np.maximum(np.where(left < CERTAIN, left * DOUBTED, left), LEAST)
         darkest[members[left < NO_MORE]] = LEAST
     return Marks(darkest, area, _unusual(around, groups)), bool(prints.pictures)
 
