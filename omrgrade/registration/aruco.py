@@ -24,7 +24,7 @@ Found = dict[int, Array]  # marker id -> corners (4, 2) in scan px, clockwise fr
 
 ATTEMPTS = ((1200, 0.0), (2000, 0.0), (1200, 1.2), (3600, 0.0))
 """Long side in px and blur in px of the copies searched in turn, until three markers are found."""
-CORNER = 0.2
+CORNER = 0.16
 """Share of the scan's long side; a square of that side in each of its corners is searched first."""
 AGREE = 2.5
 """mm: corners further off than this from a common page are not all of it; curled paper stays below."""

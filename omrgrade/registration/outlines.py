@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -111,6 +112,16 @@ def edge_landmarks(
 ) -> Landmarks:
     """Look for the edges of solid dark squares, each half side by itself; else like `box_landmarks`."""
     pose = pose if isinstance(pose, Pose) else Pose(matrix=pose)
+    sides, along = _edges(tuple(squares))
+    profiles = _profiles(pixels, pose, sides, along, reach)
+    found = _peak(_edge_response(profiles), reach, 0.35 * contrast)
+    shifts = np.where(along != 0, along * found[:, None], np.nan)
+    return Landmarks(points=sides.mean(axis=1), shifts=shifts)
+
+
+@lru_cache(maxsize=64)
+def _edges(squares: tuple[Rect, ...]) -> tuple[Array, Array]:
+    """Points along each half side of each square, (n, 11, 2) mm, and which way is out of it, (n, 2)."""
     starts, ends, outward = [], [], []
     for square in squares:
         corners = np.array(
@@ -128,10 +139,7 @@ def edge_landmarks(
             outward += [normal, normal]
     along = np.array(outward, dtype=np.float64).reshape(-1, 2)
     sides = np.linspace(np.array(starts).reshape(-1, 2), np.array(ends).reshape(-1, 2), 11, axis=1)
-    profiles = _profiles(pixels, pose, sides, along, reach)
-    found = _peak(_edge_response(profiles), reach, 0.35 * contrast)
-    shifts = np.where(along != 0, along * found[:, None], np.nan)
-    return Landmarks(points=sides.mean(axis=1), shifts=shifts)
+    return np.asarray(sides, np.float64), along
 
 
 def _profiles(pixels: NDArray[np.uint8], pose: Pose, sides: Array, along: Array, reach: float) -> Array:
