@@ -4,8 +4,8 @@
     python tests/benchmarks/accuracy.py --seed-model seed-model/digits.onnx --boxes mine=FILE.npz ...
 
 FILE.npz holds labelled crops as `omrgrade evaluate --boxes` takes them. MNIST's test digits and boxes of
-simulated scans written with them are always there. Rows: the bundled model; the textbook network through the same box
-reader; the textbook network on crops that are merely resized to 28x28, accepted from 0.99.
+simulated scans written with them are always there. Rows: the bundled model; the textbook network through the
+same box reader; the textbook network on crops that are merely resized to 28x28, accepted from 0.99.
 """
 
 from __future__ import annotations
