@@ -159,7 +159,7 @@ def graded(tmp_path_factory):
         save(
             slip_pixels(template, pupil, turn=180 if pupil == "12" else 0), folder / "scans" / f"{pupil}.png"
         )
-    assert grade(folder, "-r", "roster.csv", "--no-overlays").exit_code == 0
+    assert grade(folder, "-r", "roster.csv").exit_code == 0  # which keeps pictures of the pages
     return folder
 
 

@@ -12,7 +12,7 @@ from omrgrade.errors import PageError
 from omrgrade.images import page_digest, read_scan
 from omrgrade.kept import RUN_FILE, KeptRun, kept_run, marked
 from omrgrade.outputs.results import Results
-from omrgrade.records import Batch, PageReading, PageRef, Template
+from omrgrade.records import Batch, PageReading, PageRef, Scan, Template
 from omrgrade.store import Store, storable
 
 
@@ -65,10 +65,18 @@ def preview_of(path: Path, run: KeptRun) -> Callable[[PageReading], bytes]:
 
 def _from_scan(page: PageReading, template: Template) -> bytes:
     """The JPEG of a page that was graded without keeping one, if its scan is still what was read."""
-    if page.registration is None or not Path(page.source).is_file():
+    scan = scan_of(page)
+    if page.registration is None or scan is None:
         return b""
+    return upright_preview(scan, page.registration, template)
+
+
+def scan_of(page: PageReading) -> Scan | None:
+    """The scan that a page was read from, if it is still where and what it was then."""
+    if not Path(page.source).is_file():
+        return None
     try:
         scan = read_scan(PageRef(path=page.source, page=page.page))
     except PageError:
-        return b""
-    return upright_preview(scan, page.registration, template) if page_digest(scan) == page.digest else b""
+        return None
+    return scan if page_digest(scan) == page.digest else None

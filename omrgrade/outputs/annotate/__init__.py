@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,21 +15,19 @@ from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
 from omrgrade.cropping import upright_preview
-from omrgrade.errors import PageError
 from omrgrade.grading import NOT_COUNTED
-from omrgrade.images import page_digest, read_scan
 from omrgrade.outputs.annotate.ink import AMBER, BLACK, GREEN, GREY, RED, Colour, Pen
 from omrgrade.outputs.csvtext import number_text
 from omrgrade.outputs.drawing import CROSS, TICK
 from omrgrade.outputs.labels import Label, Word, ink_integral, place
 from omrgrade.outputs.results import Results, scores_by_item
+from omrgrade.outputs.stored import scan_of
 from omrgrade.records import (
     PREVIEW_PX_PER_MM,
     Field,
     FieldReading,
     ItemScore,
     PageReading,
-    PageRef,
     Rect,
     SheetMarks,
     Template,
@@ -86,13 +83,9 @@ def _sheets(results: Results) -> Iterator[Sheet]:
 
 def _picture(results: Results, page: PageReading, template: Template) -> bytes:
     """The page from its scan if that is still what was read, else as it was kept, coarser."""
-    if page.registration and Path(page.source).is_file():
-        try:
-            scan = read_scan(PageRef(path=page.source, page=page.page))
-        except PageError:
-            scan = None
-        if scan and page_digest(scan) == page.digest:
-            return upright_preview(scan, page.registration, template, px_per_mm=_PX_PER_MM)
+    scan = scan_of(page) if page.registration else None
+    if scan and page.registration:
+        return upright_preview(scan, page.registration, template, px_per_mm=_PX_PER_MM)
     return results.preview(page)
 
 

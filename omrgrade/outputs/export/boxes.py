@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.errors import OutputError, PageError
-from omrgrade.images import page_digest, read_scan
+from omrgrade.errors import OutputError
 from omrgrade.outputs.results import Results
+from omrgrade.outputs.stored import scan_of
 from omrgrade.pipeline import crop_field
-from omrgrade.records import Field, FieldReading, PageReading, PageRef, Scan, Template
+from omrgrade.records import Field, FieldReading, PageReading, Template
 
 BLANK = -1
 """The label of an empty box, beside 0-9."""
@@ -34,7 +33,7 @@ def boxes_file(results: Results) -> tuple[bytes, int]:
     for page in results.batch.pages:
         fields = [(field, digits) for field, digits in _settled(page, results.template_of(page))]
         wanted += sum(len(digits) for _, digits in fields)
-        scan = _scan(page) if fields else None
+        scan = scan_of(page) if fields else None
         if scan is None or page.registration is None:
             continue
         for field, digits in fields:
@@ -79,17 +78,6 @@ def _plain(reading: FieldReading, field: Field) -> bool:
         and "".join(values) == reading.value
         and all(value == "" or (len(value) == 1 and value in "0123456789") for value in values)
     )
-
-
-def _scan(page: PageReading) -> Scan | None:
-    """The page's scan, if it is still what was read then."""
-    if not Path(page.source).is_file():
-        return None
-    try:
-        scan = read_scan(PageRef(path=page.source, page=page.page))
-    except PageError:
-        return None
-    return scan if page_digest(scan) == page.digest else None
 
 
 def _padded(crops: list[Grey]) -> Grey:
