@@ -23,6 +23,7 @@ from omrgrade.corrections import (
 )
 from omrgrade.errors import OutputError
 from omrgrade.grading import NOT_COUNTED, mark_sheets
+from omrgrade.grading.classlist import class_rows, is_class_list
 from omrgrade.grading.register import Register
 from omrgrade.kept import RUN_FILE, kept_run
 from omrgrade.marking import check_page
@@ -79,6 +80,7 @@ class _View:
     sheet: PageReading  # with its identifiers only
     doubts: list[tuple[Field, FieldReading]] = field(default_factory=list)
     digits: dict[str, list[Seen]] = field(default_factory=dict)  # by the digit read
+    pupils: dict[str, Pupil] = field(default_factory=dict)  # of a class list: by the field of their row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,6 +179,9 @@ class Desk:
                              settled=bool(reading.settled))
                     )  # fmt: skip
         view.digits = dict(digits)
+        if is_class_list(template):
+            rows = class_rows(page, template, self.run.roster)
+            view.pupils = {row.reading.field: row.pupil for row in rows if row.pupil}
         return view
 
     def template_of(self, page: PageReading) -> Template:
@@ -300,6 +305,11 @@ class Desk:
         """The last entry about a field of a page, or with "" about the page; 0 for none."""
         with self._lock:
             return self._version(self._views[n].sheet, field_id)
+
+    def pupil(self, n: int, field_id: str) -> Pupil | None:
+        """Whom a field of a class list is about."""
+        with self._lock:
+            return self._views[n].pupils.get(field_id)
 
     def place(self, source: str, page: int) -> int | None:
         """Where a page stands in the run."""

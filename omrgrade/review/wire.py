@@ -21,7 +21,7 @@ def field(desk: Desk, n: int, f: Field, reading: FieldReading, version: int) -> 
     """A field as it stands. Never with its right answer: that would sway."""
     sheet, marks = desk.sheet(n)
     template = desk.template_of(sheet)
-    shown = picture_rect(f)
+    shown, row = picture_rect(f), desk.pupil(n, f.id)
     whole = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
     pupils = desk.pupils_like(reading) if f.role == "identifier" and reading.status == "review" else []
     return {
@@ -42,23 +42,24 @@ def field(desk: Desk, n: int, f: Field, reading: FieldReading, version: int) -> 
         "other": reading.runner_up,
         "confidence": round(reading.confidence, 4),
         "boxes": _boxes(f, reading) if f.kind in BOXED else [],
-        "keys": _keys(f, reading),
+        "keys": _keys(f),
         "places": [_percent(box, shown) for box in f.boxes],
         "shape": round(shown.width / shown.height, 4),
         "onPage": _percent(shown, whole),
-        "student": marks.student_id,
-        "name": _name(desk, marks.student_id),
+        "student": row.student_id if row else marks.student_id,
+        "name": row.name if row else _name(desk, marks.student_id),
         "pupils": [{"id": p.student_id, "name": p.name} for p in pupils],
         "version": version,
     }
 
 
-def _keys(f: Field, reading: FieldReading) -> list[str]:
+def _keys(f: Field) -> list[str]:
     """What can be typed there: marks, or characters of a number."""
     if f.options:
         return list(f.options)
-    also = [sign for sign in "-./" if sign in reading.value + reading.runner_up]
-    return [*"0123456789", *also, *("/" if f.kind == "fraction" and "/" not in also else "")]
+    sign = "-" if "sign" in f.parts else ""
+    point = "." if f.decimals or "point" in f.parts else ""
+    return [*"0123456789", *sign, *point, *("/" if f.kind == "fraction" else "")]
 
 
 def _boxes(f: Field, reading: FieldReading) -> list[Json]:

@@ -257,7 +257,8 @@ function drawDoubt() {
     return allSettled();
   }
   const box = single(item) ? item.boxes[state.box] : null;
-  const value = state.typed || (box ? box.value : item.value);
+  const machine = box ? box.value : item.value;
+  const value = state.typed || machine;
   const other = box ? box.other : item.other;
   const sure = Math.round(100 * (box ? box.confidence : item.confidence));
   const open = state.items.filter((one) => !done(one)).length;
@@ -269,7 +270,7 @@ function drawDoubt() {
     el("div", { className: "says" }, valueRow(item), done(item)
       ? el("span", {}, item.settled ? settledWords[item.settled] : item.status)
       : el("span", {}, el("span", { className: "why" }, box && box.reason ? box.reason : item.reason),
-        el("span", { className: "quiet" }, ` - read as ${value || "blank"}, ${sure} % sure${other ? `; else ${other}` : ""}`))),
+        el("span", { className: "quiet" }, ` - read as ${machine || "blank"}, ${sure} % sure${other ? `; else ${other}` : ""}`))),
     keypad(item),
     el("div", { className: "acts" },
       done(item) && !state.typed ? null : button(`Accept ${value || "blank"}`, "Enter", accept, { className: "main" }),
