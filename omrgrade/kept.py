@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from omrgrade.codec import from_text, to_text
-from omrgrade.corrections import corrected_pages, other_templates
+from omrgrade.corrections import other_templates
 from omrgrade.errors import OutputError
+from omrgrade.longrun import run_pages
 from omrgrade.marking import mark_batch
 from omrgrade.records import AnswerKey, Batch, Roster, RunInfo, Template
 from omrgrade.store import Store
@@ -49,6 +50,6 @@ def kept_run(store: Store) -> KeptRun:
 
 def marked(store: Store, run: KeptRun) -> Batch:
     """The run as it stands now: what the machine read and people corrected, marked."""
-    pages, others = corrected_pages(store, run.template), other_templates(store)
+    pages, others = run_pages(store, run.template), other_templates(store)
     batch = mark_batch(pages, run.template, run.key, run.roster, others)
     return replace(batch, seconds=run.seconds, interrupted=run.interrupted)

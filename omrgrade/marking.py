@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
 from omrgrade.grading.classlist import absent_from_list, is_class_list
 from omrgrade.grading.legal import check_legal
+from omrgrade.longrun import StoredPages
 from omrgrade.records import AnswerKey, Batch, PageReading, Roster, Template
 
 
@@ -22,7 +23,11 @@ def mark_batch(
     others: templates by name, for pages read with another one (`PageReading.template`).
     """
     known = others or {}
-    checked = tuple(check_page(page, known.get(page.template, template), roster) for page in pages)
+
+    def check(page: PageReading) -> PageReading:
+        return check_page(page, known.get(page.template, template), roster)
+
+    checked = pages.changed(check) if isinstance(pages, StoredPages) else tuple(map(check, pages))
     marks = mark_sheets(checked, template, key, roster, known)
     if roster is not None and is_class_list(template):
         absent = absent_from_list(checked, template, roster)

@@ -18,13 +18,14 @@ from omrgrade import __version__, barcodes
 from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, classifier_from, load_classifier, model_files
-from omrgrade.corrections import corrected_pages, other_templates
+from omrgrade.corrections import other_templates
 from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, available_cores, make_engine
 from omrgrade.errors import ModelError, OmrgradeError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
 from omrgrade.images.memory import keep_freed_memory
+from omrgrade.longrun import run_pages
 from omrgrade.marking import mark_batch
 from omrgrade.metrics import promised_threshold
 from omrgrade.normalize import WORK_SIDE, normalize_all
@@ -415,25 +416,24 @@ def grade_batch(
     model = None if model is None else str(model)
     work = PageWork(template=template, model=model, policy=policy, limits=limits, previews=previews)
     todo = list(enumerate(refs)) if store is None else unread(store, refs, work.digest())
-    pages: list[PageReading] = [] if store is None else list(store.pages())
-    kept, tell = len(pages), progress or (lambda page: None)
-    for page in pages:
+    kept, tell = 0 if store is None else len(store), progress or (lambda page: None)
+    for page in store.pages() if kept and store is not None and progress else ():
         tell(page)
+    pages: list[PageReading] = []
     interrupted = False
     try:
         for places, chunk in _read(work, todo, store, jobs, page_timeout, cluster):
             if store is not None:  # an empty store is falsy
                 _keep(store, chunk, places)
-                chunk = [replace(page, preview=b"", crops=()) for page in chunk]
-            pages.extend(chunk)
+            else:
+                pages.extend(chunk)
             for page in chunk:
                 tell(page)
     except KeyboardInterrupt:
         interrupted = True
-    if store is not None:
-        pages = list(corrected_pages(store, template))
-    others = None if store is None else other_templates(store)
-    return replace(mark_batch(pages, template, key, roster, others), kept=kept, interrupted=interrupted)
+    read = pages if store is None else run_pages(store, template)
+    known = None if store is None else other_templates(store)
+    return replace(mark_batch(read, template, key, roster, known), kept=kept, interrupted=interrupted)
 
 
 def _read(

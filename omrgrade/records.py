@@ -5,6 +5,7 @@ Lengths are millimetres from the page's top-left corner, x right, y down, unless
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -476,7 +477,7 @@ class ModelCard:
 class Batch:
     """A graded batch: the counts and the exit code."""
 
-    pages: tuple[PageReading, ...]  # previews stripped; they stay in the store
+    pages: Sequence[PageReading]  # previews stripped; they stay in the store, as do all of many pages
     marks: tuple[SheetMarks, ...]  # one a page, in page order; empty scores without a key
     absent: tuple[Pupil, ...]  # on the roster, no sheet
     seconds: float = 0.0

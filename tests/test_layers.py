@@ -14,7 +14,7 @@ STAGES = {
     "grading", "itemstats", "metrics", "snapshots", "barcodes",
 }  # fmt: skip
 INPUTS = {"template", "key", "roster", "tables"}
-MIDDLE = {"pipeline", "engine", "cluster", "store", "resume", "corrections", "marking", "kept", "rescoring"}
+MIDDLE = {"pipeline", "engine", "cluster", "store", "resume", "corrections", "marking", "kept", "rescoring", "longrun"}
 TOP = {"outputs", "review", "training", "render", "simulate", "forms"}
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),

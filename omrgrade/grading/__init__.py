@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from omrgrade.grading.register import Register, without_zeros
+from omrgrade.grading.register import Register, register_of, without_zeros
 from omrgrade.records import (
     AnswerKey,
     FieldReading,
@@ -150,7 +150,7 @@ def suggest_pupils(page: PageReading, template: Template, roster: Roster) -> Pag
 
     Only the runner-up is set, never the value: what was written stays what was read.
     """
-    register = Register(roster)
+    register = register_of(roster)
     alone = [f for f in template.identifiers if f.kind != "choice" and not f.same_as]
     if len(alone) != 1:
         return page  # a number in several parts is not one of the roster's
@@ -171,7 +171,7 @@ def suggest_pupils(page: PageReading, template: Template, roster: Roster) -> Pag
 
 
 def mark_sheets(
-    pages: Sequence[PageReading],
+    pages: Iterable[PageReading],
     template: Template,
     key: AnswerKey | None = None,
     roster: Roster | None = None,
@@ -183,13 +183,16 @@ def mark_sheets(
     others: templates by name, for pages read with another one (`PageReading.template`).
     """
     templates = {"": template, **(others or {})}
-    register = Register(roster) if roster else None
+    register = register_of(roster) if roster else None
     markers = {name: _Marker(used, key, register) for name, used in templates.items()}
-    pages = [cross_check(page, templates.get(page.template, template)) for page in pages]
-    marks = [
-        markers.get(page.template, markers[""]).mark(page, first)
-        for page, first in zip(pages, _originals(pages), strict=True)
-    ]
+    marks: list[SheetMarks] = []
+    originals: dict[str, SheetMarks] = {}  # by their pixels
+    for page in pages:
+        checked = cross_check(page, templates.get(page.template, template))
+        original = originals.get(page.digest) if page.digest and not page.aside else None
+        marks.append(markers.get(page.template, markers[""]).mark(checked, original))
+        if page.digest and not page.aside:
+            originals.setdefault(page.digest, marks[-1])
     owners = defaultdict(list)
     for sheet in marks:
         if sheet.student_id and sheet.status not in NOT_COUNTED:
@@ -204,17 +207,6 @@ def absent_pupils(marks: Iterable[SheetMarks], roster: Roster | None) -> tuple[P
     """Pupils on the roster of whom no sheet is known, in roster order."""
     present = {sheet.student_id for sheet in marks if sheet.status not in NOT_COUNTED}
     return tuple(pupil for pupil in roster.pupils if pupil.student_id not in present) if roster else ()
-
-
-def _originals(pages: Sequence[PageReading]) -> list[PageReading | None]:
-    """For each page the earlier one with the same pixels, if any."""
-    first: dict[str, PageReading] = {}
-    return [
-        None
-        if not page.digest or page.aside or (seen := first.setdefault(page.digest, page)) is page
-        else seen
-        for page in pages
-    ]
 
 
 class _Marker:
@@ -235,8 +227,8 @@ class _Marker:
             groups[field.same_as or field.id].append(field.id)
         self._twins = {field.id: groups[field.same_as or field.id] for field in template.fields}
 
-    def mark(self, page: PageReading, copy_of: PageReading | None) -> SheetMarks:
-        """The page's row; `copy_of` is the earlier page with the same pixels."""
+    def mark(self, page: PageReading, copy_of: SheetMarks | None) -> SheetMarks:
+        """The page's row; `copy_of` is the row of the earlier page with the same pixels."""
         row = SheetMarks(
             source=page.source,
             page=page.page,

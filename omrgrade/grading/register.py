@@ -6,10 +6,13 @@ from collections import defaultdict
 from difflib import SequenceMatcher
 from math import log
 
+import numpy as np
+
 from omrgrade.records import FieldReading, Pupil, Roster
 
 UNSEEN = 1e-4  # probability given to a digit that the reader did not consider at all
 NEAREST = 3  # pupils offered
+MOST_OTHERS = 5000  # pupils whose numbers are compared letter by letter, where probabilities cannot be
 
 
 class Register:
@@ -21,6 +24,14 @@ class Register:
         self._by_number: dict[str, list[str]] = defaultdict(list)
         for student_id in self._exact:
             self._by_number[without_zeros(student_id)].append(student_id)
+        self._by_length: dict[int, list[int]] = defaultdict(list)  # places of pupils with plain numbers
+        for place, pupil in enumerate(self._pupils):
+            if pupil.student_id.isascii() and pupil.student_id.isdecimal():
+                self._by_length[len(pupil.student_id)].append(place)
+        self._digits = {
+            length: np.array([[int(c) for c in self._pupils[n].student_id] for n in places], np.uint8)
+            for length, places in self._by_length.items()
+        }
 
     def find(self, number: str) -> str:
         """The roster's own spelling of `number`; "" when it is not there."""
@@ -35,27 +46,37 @@ class Register:
         By the probability that its digit boxes give each number; where these do not fit (bubbles, another
         length) by how alike the numbers look, and then only if at least half of them agrees.
         """
+        boxes = [box for box in reading.boxes if box.status != "blank"]
+        length = len(boxes) if all(box.probabilities for box in boxes) else 0
+        comparable = self._by_length.get(length, [])
         ranked = []
-        for place, pupil in enumerate(self._pupils):
-            score = _log_probability(reading, pupil.student_id)
-            if score is None:
-                alike = SequenceMatcher(None, reading.value, pupil.student_id, autojunk=False).ratio()
-                score = log(UNSEEN) * len(pupil.student_id) * (1 - alike)
+        if comparable:  # all at once: an exam may have a hundred thousand pupils
+            logs = np.log(np.maximum([box.probabilities[:10] for box in boxes], UNSEEN))
+            scores = logs[np.arange(length), self._digits[length]].sum(axis=1)
+            good = np.flatnonzero(scores > log(UNSEEN) * length / 2)
+            ranked = [(-float(scores[n]), comparable[n], self._pupils[comparable[n]]) for n in good]
+        compared = set(comparable)
+        few = len(self._pupils) - len(comparable) <= MOST_OTHERS
+        for place, pupil in enumerate(self._pupils) if few else ():
+            if place in compared:
+                continue
+            alike = SequenceMatcher(None, reading.value, pupil.student_id, autojunk=False).ratio()
+            score = log(UNSEEN) * len(pupil.student_id) * (1 - alike)
             if score > log(UNSEEN) * len(pupil.student_id) / 2:
                 ranked.append((-score, place, pupil))
         return [pupil for _, _, pupil in sorted(ranked)[:NEAREST]]
 
 
+_last: list[tuple[Roster, Register]] = []
+
+
+def register_of(roster: Roster) -> Register:
+    """The register of a roster; that of the last one asked for is kept, since every page asks."""
+    if not _last or _last[0][0] is not roster:
+        _last[:] = [(roster, Register(roster))]
+    return _last[0][1]
+
+
 def without_zeros(text: str) -> str:
     """A number without leading zeros; other texts as they are."""
     return (text.lstrip("0") or "0") if text.isascii() and text.isdecimal() else text
-
-
-def _log_probability(reading: FieldReading, number: str) -> float | None:
-    """Log of the probability that the boxes say `number`; None if they cannot be compared with it."""
-    boxes = [box for box in reading.boxes if box.status != "blank"]
-    if len(boxes) != len(number) or not number.isdecimal() or not all(box.probabilities for box in boxes):
-        return None
-    return sum(
-        log(max(UNSEEN, box.probabilities[int(digit)])) for box, digit in zip(boxes, number, strict=True)
-    )

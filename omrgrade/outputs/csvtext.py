@@ -51,10 +51,12 @@ def csv_bytes(
 
     File names that are no Unicode keep their bytes as backslash escapes.
     """
-    stream = io.StringIO(newline="")
+    data = io.BytesIO()
+    stream = io.TextIOWrapper(data, "utf-8", errors="backslashreplace", newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow([cell_text(cell) for cell in header])
     by_position = [(forms or {}).get(column, "") for column in header]
     for row in rows:
         writer.writerow([cell_text(cell, form) for cell, form in zip(row, by_position, strict=True)])
-    return stream.getvalue().encode("utf-8", errors="backslashreplace")
+    stream.flush()
+    return data.getvalue()
