@@ -185,6 +185,7 @@ def command(
             click.echo(marks_table(batch))
             click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
             click.echo(f"Results: {output}", err=True)
+            click.echo(f"Report: {output / 'report.html'}", err=True)
             if drawn == "none" and overlays is None and not no_overlays:
                 click.echo("Marked pictures of so many pages only on demand: --overlays all", err=True)
             if batch.to_review:
