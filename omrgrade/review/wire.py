@@ -55,8 +55,8 @@ def field(desk: Desk, n: int, f: Field, reading: FieldReading, version: int) -> 
 
 def _keys(f: Field) -> list[str]:
     """What can be typed there: marks, or characters of a number."""
-    if f.options:
-        return list(f.options)
+    if f.bubble_columns:
+        return list(dict.fromkeys(label for labels in f.bubble_columns for label in labels))
     sign = "-" if "sign" in f.parts else ""
     point = "." if f.decimals or "point" in f.parts else ""
     return [*"0123456789", *sign, *point, *("/" if f.kind == "fraction" else "")]
