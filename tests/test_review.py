@@ -1,5 +1,6 @@
 """The review without a browser: what there is to settle, what is refused, what is served to whom."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -15,7 +16,8 @@ from reviewing import ROSTER, make_run, sheet
 
 from omrgrade.errors import OmrgradeError, OutputError
 from omrgrade.outputs import load_results
-from omrgrade.records import PageReading, Registration, Scan
+from omrgrade.records import Field, PageReading, Rect, Registration, Scan
+from omrgrade.review.checks import check_decision
 from omrgrade.review.desk import Desk
 from omrgrade.review.serve import Writing, serving
 from omrgrade.review.server import create_app
@@ -215,6 +217,21 @@ def test_what_nobody_can_mean_is_refused(client, desk, field, box, action, value
 def test_malformed_requests_are_refused(client, body):
     assert client.post("/api/decide", body).status_code == 400
     assert client.post("/api/undo", body).status_code in (400, 409)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "box", "fits"),
+    [
+        ("digits", "-12", 0, True), ("digits", "1.5", 0, True), ("digits", "-", 1, True),
+        ("digits", "1234", 0, False), ("digits", "1-2", 0, False), ("fraction", "3/4", 0, True),
+        ("fraction", "3/", 0, False), ("number", "123", 0, True), ("number", "1", 1, False),
+    ],
+)  # fmt: skip
+def test_signs_points_and_bars_can_be_written(kind, value, box, fits):
+    boxes = (Rect(x=0, y=0, width=8, height=10),) * 3
+    asked = Field(id="n", kind=kind, role="item", boxes=boxes)
+    with contextlib.nullcontext() if fits else pytest.raises(OutputError):
+        check_decision(asked, box, "set", value)
 
 
 # ---------------------------------------------------------------- who is served what
