@@ -214,6 +214,7 @@ class _Marker:
 
     def __init__(self, template: Template, key: AnswerKey | None, register: Register | None) -> None:
         self._register = register
+        self._known: dict[ItemScore, ItemScore] = {}
         self._identifiers = [f for f in template.identifiers if not f.same_as and f.kind != "choice"]
         self._versions = key.versions if key else ()
         self._version_field = next((f.id for f in template.fields if f.version), "")
@@ -249,7 +250,8 @@ class _Marker:
             problem = f"the same page as {_place(copy_of)}, not counted"
             return dataclasses.replace(row, status="duplicate_page", problem=problem)
         fields = {reading.field: reading for reading in page.fields}
-        scores = self._scores(fields)
+        # An item has a handful of outcomes: a hundred thousand sheets share them.
+        scores = tuple(self._known.setdefault(score, score) for score in self._scores(fields))
         to_review = sum(reading.status == "review" for reading in page.fields)
         student_id, problem = self._identify(fields)
         return dataclasses.replace(
