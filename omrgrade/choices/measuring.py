@@ -22,6 +22,7 @@ DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; spec
 LEAST = 1e-3  # of darkness and area, so that both have a logarithm
 HIDDEN = 0.3  # darkness of print under which no ink is looked for,
 NO_MORE = 0.2  # share of the inside: where print is only guessed, less ink than this is part of it,
+UNLIKE = 1.32  # unless it is so many times what is taken for print,
 CERTAIN, DOUBTED = 0.4, 0.25  # and less than this is counted so many times: too small a mark to be sure of
 ALIKE = 4  # bubbles: fewer do not show what is printed round them
 CLEAR = 0.35  # but so much of the inside, its lightest print, is looked at in any case
@@ -175,9 +176,10 @@ def _marks(
         darkest[members], area[members] = _inked(more)
     for group, share in prints.unknown.items():
         members = np.array([n for n, other in enumerate(groups) if other == group])
-        left = np.maximum((darkest[members] * area[members] - share) / (1 - share), 0) / darkest[members]
+        ink = darkest[members] * area[members]
+        left = np.maximum((ink - share) / (1 - share), 0) / darkest[members]
         area[members] = np.maximum(np.where(left < CERTAIN, left * DOUBTED, left), LEAST)
-        darkest[members[left < NO_MORE]] = LEAST
+        darkest[members[(left < NO_MORE) & (ink < UNLIKE * share)]] = LEAST
     return Marks(darkest, area, _unusual(around, groups)), bool(prints.pictures)
 
 

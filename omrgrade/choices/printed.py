@@ -23,7 +23,7 @@ ENOUGH = 3  # bubbles printed alike show what is printed,
 LIGHTEST = 0.5  # in this share of them, the lightest ones:
 DARK_ONES = 0.8  # where less than this share of these is as dark, it is ink
 NONE = 0.03  # mean darkness of the inside: less print than this is none
-TOO_MUCH = 1.6, 0.06  # times the usual print, and darkness on top: more is marks, not print
+TOO_MUCH = 1.5, 0.03  # times the usual print, and darkness on top: more is marks, not print
 UNFAITHFUL = 0.4  # times the page's print: a blank form that has less is not of this edition
 FILLED = 0.6  # darkness of the inside: no print, but a mark on what should be a blank form
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)  # widens print by less than 3 x 3 px do
@@ -146,20 +146,24 @@ def _as_scanned(stack: Floats, blur: float, gain: float, wide: int) -> Floats:
 def _borrowed(
     pictures: dict[Group, Floats], dark: Floats, members: dict[Group, list[int]], inside: Bools
 ) -> dict[Group, Floats]:
-    """For letters that stand alone, the print of the same letter elsewhere, where it looks alike."""
+    """For letters that stand alone, the print of the same letter elsewhere, of several the likest.
+
+    Also where it is not alike: that is a mark, or for a person to see.
+    """
     found = {}
     for group, own in members.items():
-        if group in pictures:
+        same = [picture for other, picture in pictures.items() if other[0] == group[0]]
+        if group in pictures or not same:
             continue
-        for other, picture in pictures.items():
-            if other[0] == group[0]:
-                laid = dark[own].copy()
-                _nudge(laid, range(len(own)), picture)
-                difference = np.abs(laid - picture)[:, inside].mean(axis=1).min()
-                if difference < max(0.5 * float(picture[inside].mean()), NONE):
-                    found[group] = picture
-                    break
+        found[group] = min(same, key=lambda picture: _difference(dark[own], picture, inside))
     return found
+
+
+def _difference(stack: Floats, picture: Floats, inside: Bools) -> float:
+    """Mean distance of pictures (n, h, w), each laid best on `picture`, from it."""
+    laid = stack.copy()
+    _nudge(laid, range(len(laid)), picture)
+    return float(np.abs(laid - picture)[:, inside].mean())
 
 
 def _unknown_share(
