@@ -39,7 +39,7 @@ ROUGHLY = 0.5
 """Correlation (0-1) of a blob with the mark, however turned: less is something else."""
 
 _LIKELY = 80  # blobs, most like the mark first, of which groups are made
-_SURE = 0.85  # correlation that four marks have on average when there is no doubt
+_SURE = 0.93  # correlation that four marks have on average when there is no doubt
 _WORSE = 0.88  # of the best place's correlation: places that are less like the marks are none
 _COMPARED = 1500  # groups of blobs whose geometry is looked at
 _BAD = 1.8  # groups that fit worse are no page
@@ -60,8 +60,8 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
         confirmed = sorted((f for f in found if f is not None), key=lambda f: -f[0])
         confirmed = [f for f in confirmed if f[0] > _WORSE * confirmed[0][0]]
         if best := _different([located for _, located in confirmed], template)[:_OFFERED]:
-            attempts.append((confirmed[0][0] / marks, best))
-        if attempts and attempts[0][0] > _SURE:
+            attempts.append((confirmed[0][0] / marks + 0.02 * marks, best))
+        if attempts and attempts[0][0] > _SURE + 0.02 * marks:
             break
     if not attempts:
         raise RegistrationError("the corner marks were not found", where=scan.source, fix=FIX)
