@@ -1,0 +1,152 @@
+"""A blank form becomes a template: every bubble and box found, called what the form calls it."""
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from reportlab.pdfgen import canvas
+
+from omrgrade.cli import cli
+from omrgrade.errors import OmrgradeError
+from omrgrade.forms.discovery import discover
+from omrgrade.resources import bundled
+from omrgrade.template import load_template
+
+MM = 72 / 25.4
+
+
+def made(path, tmp_path, **options):
+    """The template that is found on a form, loaded."""
+    found = discover(path, name="form", picture="form-blank.png", **options)
+    (tmp_path / "form-blank.png").write_bytes(found.blank)
+    (tmp_path / "form.yaml").write_text(found.text)
+    return load_template(tmp_path / "form.yaml"), found
+
+
+def centres(fields):
+    """Of bubbles and boxes; a barcode's place is paper on the blank form."""
+    marked = [field for field in fields if field.kind in ("choice", "grid", "digits")]
+    return np.array(sorted(box.centre for field in marked for box in field.boxes))
+
+
+@pytest.mark.parametrize("name", ["choice-a4", "mixed-letter", "numeric-a4"])
+def test_on_the_bundled_sheets_every_bubble_and_box_is_found(name, tmp_path):
+    template, _ = made(bundled("templates", f"{name}.pdf"), tmp_path)
+    original = load_template(name)
+    assert template.fiducials.method == "aruco"
+    assert template.fiducials.ids == original.fiducials.ids
+    found, expected = centres(template.fields), centres(original.fields)
+    assert len(found) == len(expected)
+    nearest = np.abs(found[:, None] - expected[None]).max(axis=2).min(axis=0)
+    assert nearest.max() < 0.2  # mm
+    assert {f.id for f in template.items} == {f.id for f in original.items}
+    for item in template.items:
+        assert item.options == original.field(item.id).options
+
+
+def test_a_number_written_and_bubbled_is_one_number(tmp_path):
+    template, _ = made(bundled("templates", "choice-a4.pdf"), tmp_path)
+    assert [f.id for f in template.identifiers] == ["student_number", "student_number_bubbles"]
+    assert template.identifiers[1].same_as == "student_number"
+
+
+def lettered_form(path, *, questions=12, columns=2, marks=True):
+    """A form of another make: small lettered bubbles, corner squares, an example, a number grid."""
+    page = canvas.Canvas(str(path), pagesize=(215.9 * MM, 279.4 * MM))
+
+    def bubble(x, y, letter, filled=False):
+        page.circle(x * MM, (279.4 - y) * MM, 1.5 * MM, fill=int(filled))
+        page.setFont("Helvetica", 6)
+        page.drawCentredString(x * MM, (279.4 - y) * MM - 2, letter)
+
+    if marks:
+        for x, y in ((10, 10), (201.9, 10), (201.9, 265.4), (10, 265.4)):
+            page.rect(x * MM, (279.4 - y - 4) * MM, 4 * MM, 4 * MM, fill=1)
+    page.setFont("Helvetica", 9)
+    page.drawString(40 * MM, (279.4 - 30) * MM, "STUDENT ID")
+    for column in range(6):
+        for digit in range(10):
+            bubble(40 + 5 * column, 36 + 5 * digit, str(digit))
+    page.setFont("Helvetica", 9)
+    page.drawString(40 * MM, (279.4 - 97) * MM, "Mark like this:")
+    for n in range(4):
+        bubble(70 + 5 * n, 96, "ABCD"[n], filled=n == 2)
+    for number in range(questions):
+        column, row = divmod(number, questions // columns)
+        x, y = 40 + 60 * column, 120 + 6 * row
+        page.setFont("Helvetica-Bold", 9)
+        page.drawRightString((x - 4) * MM, (279.4 - y - 1) * MM, f"{number + 1}.")
+        for n, letter in enumerate("ABCD"):
+            bubble(x + 5.5 * n, y, letter)
+    page.save()
+    return path
+
+
+def test_a_form_of_another_make_says_itself_what_it_asks(tmp_path):
+    template, found = made(lettered_form(tmp_path / "their form.pdf"), tmp_path)
+    assert [f.id for f in template.items] == [f"q{n}" for n in range(1, 13)]
+    assert all(f.options == tuple("ABCD") for f in template.items)
+    (number,) = template.identifiers
+    assert (number.id, number.kind, number.options) == ("student_id", "grid", tuple("0123456789"))
+    assert len(number.boxes) == 60
+    assert template.fiducials.method == "corners"
+    assert len(template.fiducials.boxes) == 4
+    assert any("example" in reason for _, reason in found.layout.left_out)
+    assert template.blank
+
+
+def test_without_markers_pages_are_laid_on_the_form_itself(tmp_path):
+    template, _ = made(lettered_form(tmp_path / "form.pdf", marks=False), tmp_path)
+    assert template.fiducials.method == "reference"
+    assert template.fiducials.picture
+
+
+@pytest.mark.parametrize("skew", [0.0, 1.5, -2.0])
+def test_a_scanned_form_has_the_same_bubbles(tmp_path, skew):
+    """Of a picture the words are unknown: questions are numbered by place, labels guessed, and it says so."""
+    import pypdfium2
+
+    pdf = lettered_form(tmp_path / "form.pdf")
+    with pypdfium2.PdfDocument(pdf) as document:
+        pixels = document[0].render(scale=150 / 72, grayscale=True).to_numpy()
+    pixels = pixels.reshape(pixels.shape[:2])
+    height, width = pixels.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), skew, 1)
+    picture = tmp_path / "scan.png"
+    cv2.imwrite(str(picture), cv2.warpAffine(pixels, turn, (width, height), borderValue=255))
+    template, found = made(picture, tmp_path, size=(215.9, 279.4))
+    assert [f.id for f in template.items] == [f"q{n}" for n in range(1, 13)]
+    assert all(f.options == tuple("ABCD") for f in template.items)
+    assert [len(f.boxes) for f in template.identifiers] == [60]
+    assert "guess" in found.text
+
+
+def test_a_page_without_bubbles_is_refused_with_a_way_out(tmp_path):
+    path = tmp_path / "letter.pdf"
+    page = canvas.Canvas(str(path))
+    page.drawString(100, 700, "Dear parents, OOO OOO OOO")
+    page.save()
+    with pytest.raises(OmrgradeError, match="no bubbles and no boxes"):
+        discover(path, name="x", picture="x.png")
+
+
+def test_a_picture_of_no_known_size_asks_for_it(tmp_path):
+    picture = tmp_path / "square.png"
+    cv2.imwrite(str(picture), np.full((900, 900), 255, np.uint8))
+    with pytest.raises(OmrgradeError, match="--page"):
+        discover(picture, name="x", picture="x.png")
+
+
+def test_the_command_writes_template_blank_and_overlay_and_keeps_what_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lettered_form(tmp_path / "form.pdf")
+    run = CliRunner().invoke(cli, ["template", "new", "form.pdf", "-o", "mine.yaml"])
+    assert run.exit_code == 0, run.output
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "form.pdf", "mine.yaml", "mine-blank.png", "mine-overlay.png",
+    }  # fmt: skip
+    assert re.search(r"12 items, 1 identifiers, 108 boxes", run.output)
+    again = CliRunner().invoke(cli, ["template", "new", "form.pdf", "-o", "mine.yaml"])
+    assert again.exit_code != 0
