@@ -19,7 +19,7 @@ SIZE = 1000, 640
 SHOTS = {  # picture -> keys pressed before it is taken
     "review-doubt.png": "",
     "review-page.png": " ",
-    "review-wall.png": "7",
+    "review-wall.png": "6",
 }
 
 

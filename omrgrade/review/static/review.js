@@ -380,7 +380,7 @@ function drawWall() {
     el("p", {}, `${state.all} boxes read as ${state.digit}; doubtful ones framed, first. Click those that are something else.`),
     el("div", { className: "acts" },
       button(`Put ${odd.length} odd under review`, "R", flagOdd, { disabled: !odd.length }),
-      button(`The other ${doubtful.length} doubtful are ${state.digit}`, "A", confirmRest, { disabled: !doubtful.length, className: "main" }),
+      doubtful.length ? button(`The other ${doubtful.length} doubtful ${doubtful.length === 1 ? "is" : "are"} ${state.digit}`, "A", confirmRest, { className: "main" }) : null,
       button("Undo", "U", () => undo(), { disabled: !state.recent.length })),
     el("div", { className: "wall" }, tiles),
     state.wall.length < state.all ? button(`Show more (${state.all - state.wall.length})`, "M", () => openWall(state.digit, true)) : null);
