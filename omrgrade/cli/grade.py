@@ -56,6 +56,14 @@ MOST_OVERLAYS = 100
     help="Processes that read pages; default: one a core, for small batches one.",
 )
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="Of the readings: readings.csv, or for large runs a folder of Parquet (needs omrgrade[parquet]).",
+)
+@click.option(
     "--cluster",
     metavar="ADDRESS",
     help="Read on a Dask cluster: its scheduler's address, or: local. Needs omrgrade[cluster].",
@@ -96,6 +104,7 @@ def command(
     accept: float | None,
     max_error: float | None,
     jobs: int | None,
+    form: str,
     cluster: str | None,
     page_timeout: float,
     max_megapixels: float,
@@ -180,7 +189,8 @@ def command(
         if drawn == "doubtful":
             results = replace(results, redraw=doubtful_pages(batch))
         write = partial(write_results, results, output)
-        write(formats=[name for name in WRITERS if name != "overlays"])
+        tables = [name for name in WRITERS if name not in ("overlays", "readings")]
+        write(formats=[*tables, "parquet" if form == "parquet" else "readings"])
         if not quiet:
             click.echo(marks_table(batch))
             click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)

@@ -13,6 +13,7 @@ from omrgrade.outputs import (
     marklist,
     marks,
     overlays,
+    partitions,
     readings,
     report,
     review,
@@ -40,6 +41,8 @@ WRITERS: dict[str, Writer] = {
     "run": run.render,
     "overlays": overlays.render,
 }
+ON_DEMAND: dict[str, Writer] = {"parquet": partitions.render}
+"""Formats that are written only when asked for by name."""
 
 
 def write_outputs(
@@ -54,7 +57,7 @@ def write_outputs(
     formats: Sequence[str] = tuple(WRITERS),
     progress: Callable[[str], object] | None = None,
 ) -> tuple[Path, ...]:
-    """Write a batch to `directory` in the formats asked for (keys of `WRITERS`); the paths written.
+    """Write a batch to `directory` in these formats (keys of `WRITERS`, `ON_DEMAND`); the paths written.
 
     Nothing appears until all of it is written; then each file is renamed into place over an older one.
     `preview` gives the JPEG of a page, or b"" where there is none, and is asked for one page at a time.
@@ -79,7 +82,7 @@ def write_results(
     progress: Callable[[str], object] | None = None,
 ) -> tuple[Path, ...]:
     """Write results, e.g. those of `load_results`, as `write_outputs` does a batch."""
-    unknown = [name for name in formats if name not in WRITERS]
+    unknown = [name for name in formats if name not in {**WRITERS, **ON_DEMAND}]
     if unknown:
         raise OutputError("no such format", fix=f"choose from {', '.join(WRITERS)}", received=unknown[0])
     with staged(Path(directory)) as staging:
@@ -95,4 +98,4 @@ def write_results(
 
 def _files(results: Results, formats: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
     for name in formats:
-        yield from WRITERS[name](results)
+        yield from {**WRITERS, **ON_DEMAND}[name](results)

@@ -80,9 +80,9 @@ def measure(count: int, form: str) -> dict[str, object]:
         lap("marks")
         results = stored_results(store, run, batch)
         statistics = [name for name in ("items", "report") if name in WRITERS]
-        tables = [name for name in WRITERS if name not in (*statistics, "overlays", "partitions")]
+        tables = [name for name in WRITERS if name not in (*statistics, "overlays")]
         if form == "parquet":
-            tables = [name for name in tables if name != "readings"] + ["partitions"]
+            tables = [name for name in tables if name != "readings"] + ["parquet"]
         write_results(results, Path(folder), formats=tables)
         lap("tables")
         write_results(results, Path(folder), formats=statistics)
