@@ -13,12 +13,13 @@ from typing import IO
 import numpy as np
 
 from omrgrade.errors import OmrgradeError, UnreadableImageError
+from omrgrade.images.heic import is_heic, read_heic
 from omrgrade.images.pdf import count_pdf_pages, read_pdf
 from omrgrade.images.pictures import count_pictures, read_jpeg, read_picture
 from omrgrade.images.remote import Found, find_files, is_url, local_copy
 from omrgrade.records import Limits, PageRef, Scan
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf", ".webp", ".bmp"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf", ".webp", ".bmp", ".heic", ".heif"})
 
 
 # ---------------------------------------------------------------- finding pages
@@ -154,6 +155,8 @@ def read_scan(ref: PageRef, limits: Limits | None = None) -> Scan:
             pixels, dpi = read_pdf(path, ref.page, limits)
         elif head.startswith(b"\xff\xd8"):
             pixels, dpi = read_jpeg(path, limits)
+        elif is_heic(head):
+            pixels, dpi = read_heic(path, limits)
         else:
             pixels, dpi = read_picture(path, ref.page, head, limits)
     except MemoryError:
