@@ -21,7 +21,7 @@ COMMANDS = {
     "review": "Settle doubtful readings in a browser.",
     "score": "Mark a run again with a changed key, without reading scans again.",
     "sheet": "Print a template as PDF.",
-    "template": "Check a template.",
+    "template": "Check a template, or make one from a form that exists.",
     "simulate": "Make filled, scanned-looking pages with known truth.",
     "train": "Train the digit network (needs omrgrade[train]).",
     "calibrate": "Learn from labelled boxes what a model's confidence is worth.",
