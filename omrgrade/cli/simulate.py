@@ -21,6 +21,13 @@ import click
     show_default=True,
     help="What the pages go through.",
 )
+@click.option(
+    "--bent",
+    type=click.FloatRange(0, 8),
+    default=0,
+    show_default=True,
+    help="mm that curl moves print by, at most.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="MNIST as .npz; default: the bundled one.")
 @click.option(
     "-o",
@@ -29,7 +36,9 @@ import click
     required=True,
     help="Folder to write into.",
 )
-def command(template: str, count: int, seed: int, profile: str, data: Path | None, output: Path) -> None:
+def command(
+    template: str, count: int, seed: int, profile: str, bent: float, data: Path | None, output: Path
+) -> None:
     """Fill in TEMPLATE as a class of pupils would and scan it.
 
     Writes the pages, truth.csv (what stands in every field), and key.csv and roster.csv to grade them with.
@@ -45,5 +54,5 @@ def command(template: str, count: int, seed: int, profile: str, data: Path | Non
         def advance(done: int) -> None:
             progress.update(done - progress.n)
 
-        simulate_batch(loaded, count, seed, profile, output, data=data, on_page=advance)
+        simulate_batch(loaded, count, seed, profile, output, data=data, on_page=advance, bent=bent)
     click.echo(f"{count} pages in {output}", err=True)

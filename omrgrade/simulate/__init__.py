@@ -5,7 +5,7 @@ world is laid over the page (see `PROFILES`): ``scanner``, ``copier``, ``photo``
 
 What it cannot imitate: one writer's digits do not look alike (MNIST does not say who wrote what), and they
 are American (no 1 with a long upstroke, hardly a crossed 7); digits that MNIST shows as a blot are passed
-over; nothing is struck out, corrected or written beside its box; paper lies flat, without folds, curl,
+over; nothing is struck out, corrected or written beside its box; paper lies flat unless asked, without folds,
 staples, holes, coffee, or print from the back; the printer prints to scale and evenly; no marker is covered
 or torn; lenses do not distort or reflect; a feeder does not stretch the page midway; file formats are a few
 common ones. Figures on simulated pages are therefore an upper bound for figures on real ones.
@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from omrgrade.errors import OutputError
 from omrgrade.fields import spread
-from omrgrade.records import Field, Matrix, Pupil, Template
+from omrgrade.records import Bend, Field, Matrix, Pupil, Template
 from omrgrade.render import render_page
 from omrgrade.render.prefilled import prefilled_page
+from omrgrade.simulate.bent import bent_sheet, make_bend
 from omrgrade.simulate.camera import photo
 from omrgrade.simulate.files import save_capture, write_key, write_roster, write_truth
 from omrgrade.simulate.handwriting import Digits, write_digit, write_number
@@ -58,6 +59,7 @@ class SimulatedPage:
     page_to_scan: Matrix  # page mm -> px of `image` (pixel centres at whole numbers)
     rotation: int  # quarter turns, degrees clockwise: 0, 90, 180, 270
     capture: Capture  # how it is to be filed
+    bend: Bend | None = None  # displaces page points before `page_to_scan`
 
 
 def simulate_page(
@@ -68,12 +70,14 @@ def simulate_page(
     values: Mapping[str, str] | None = None,
     turn: int | None = None,
     digits: Digits | None = None,
+    bent: float = 0.0,
 ) -> SimulatedPage:
     """One filled page; the same arguments give the same page.
 
     `values` says what is written where (field -> value, as in `SimulatedPage.truth`; fields left out stay
     blank); without it a pupil with a random number answers at random. `turn` is the page's quarter turn in
-    degrees clockwise, at random by default. `profile` is a key of `PROFILES`.
+    degrees clockwise, at random by default. `profile` is a key of `PROFILES`. `bent` is by how many mm curl
+    and uneven feeding displace the worst point of the page.
     """
     rng = np.random.default_rng(seed)
     habits = make_habits(rng, faintest=_FAINTEST.get(profile, 0.35))
@@ -81,12 +85,13 @@ def simulate_page(
         pupil = make_roster(template, 1, rng)[0]
         values = fill_in(template, pupil.student_id, make_key(template, rng), habits, rng)
     truth = {made.id: values.get(made.id, "") for made in template.fields}
-    return _simulate(template, truth, habits, profile, turn, digits or _default_digits(), rng)
+    digits = digits or _default_digits()
+    return _simulate(template, truth, habits, profile, turn, digits, rng, bent)
 
 
 def _simulate(
     template: Template, truth: dict[str, str], habits: Habits, profile: str, turn: int | None, digits: Digits,
-    rng: np.random.Generator,
+    rng: np.random.Generator, bent: float = 0.0,
 ) -> SimulatedPage:  # fmt: skip
     printed = _printed(template, truth)
     ink = np.zeros_like(printed)
@@ -101,6 +106,10 @@ def _simulate(
     sheet = Sheet(
         printed=printed, ink=ink, pen=habits.hand.pen, width=template.page_width, height=template.page_height
     )
+    bend = None
+    if bent:
+        bend = make_bend(template.page_width, template.page_height, bent, rng)
+        sheet = bent_sheet(sheet, bend)
     if turn is None:
         turn = 0 if profile == "clean" else int(rng.choice(_TURNS[0], p=_TURNS[1]))
     capture = PROFILES[profile](sheet, rng, turn)
@@ -111,6 +120,7 @@ def _simulate(
         page_to_scan=tuple((row[0], row[1], row[2]) for row in rows),
         rotation=turn,
         capture=capture,
+        bend=bend,
     )
 
 
@@ -178,10 +188,12 @@ def simulate_batch(
     *,
     data: str | Path | None = None,
     on_page: Callable[[int], None] | None = None,
+    bent: float = 0.0,
 ) -> list[Path]:
     """Write a class of `count` pupils: images, truth.csv, key.csv, roster.csv; returns the images' paths.
 
-    `data` is an MNIST ``.npz``; `on_page` is called with the number of pages done.
+    `bent`: see `simulate_page`. `data` is an MNIST ``.npz``; `on_page` is called with the number of pages
+    done.
     """
     directory = Path(directory)
     digits = Digits.load(data)
@@ -192,7 +204,7 @@ def simulate_batch(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for n, pupil in enumerate(roster, 1):
-            page = _pupils_page(template, pupil, key, (seed, n), profile, digits)
+            page = _pupils_page(template, pupil, key, (seed, n), profile, digits, bent)
             paths.append(save_capture(page.capture, directory / f"page-{n:03d}"))
             truths.append((paths[-1].name, 1, page.truth))
             if on_page:
@@ -209,9 +221,15 @@ def simulate_batch(
 
 
 def _pupils_page(
-    template: Template, pupil: Pupil, key: Answers, seed: tuple[int, ...], profile: str, digits: Digits
+    template: Template,
+    pupil: Pupil,
+    key: Answers,
+    seed: tuple[int, ...],
+    profile: str,
+    digits: Digits,
+    bent: float,
 ) -> SimulatedPage:
     rng = np.random.default_rng(seed)
     habits = make_habits(rng, faintest=_FAINTEST.get(profile, 0.35))
     truth = fill_in(template, pupil.student_id, key, habits, rng)
-    return _simulate(template, truth, habits, profile, None, digits, rng)
+    return _simulate(template, truth, habits, profile, None, digits, rng, bent)
