@@ -294,7 +294,9 @@ def _open_page(
     try:
         scan = source if isinstance(source, Scan) else read_scan(source, limits)
         blank = replace(blank, digest=page_digest(scan))
-        registration = register(scan, template, max_residual=policy.max_residual, shown=corners)
+        registration = register(
+            scan, template, max_residual=policy.max_residual, flag_residual=policy.flag_residual, shown=corners
+        )
     except PageError as error:
         picture = b"" if scan is None else scan_picture(scan)
         return _Page(reading=replace(blank, problem=error.reason, preview=picture), crops={})

@@ -1,0 +1,116 @@
+"""Every method finds its page under the faults of scanners and phones, and no other page."""
+
+from dataclasses import replace
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+from warped_pages import CONDITIONS, METHODS, Condition, WarpedPage, warped_page, with_method
+
+from omrgrade.errors import RegistrationError
+from omrgrade.records import Rect, Scan
+from omrgrade.registration import register, survey
+
+template = cache(with_method)
+
+
+@cache
+def page(method: str, condition: str, name: str = "mixed-letter", seed: int = 3) -> WarpedPage:
+    return warped_page(template(name, method), CONDITIONS[condition], seed)
+
+
+SWEEP = [
+    *((method, "upside down") for method in METHODS),
+    ("square", "marker scribbled on"),
+    ("circle", "marker torn off"),
+    ("timing", "marker scribbled on"),
+    ("picture", "30 degrees off"),
+    ("reference", "30 degrees off"),
+    ("page", "shadow"),
+    ("square", "skewed right"),
+    ("cross", "1-bit"),
+    ("reference", "100 dpi"),
+]
+
+
+@pytest.mark.parametrize(("method", "condition"), SWEEP)
+def test_a_page_is_found_to_half_a_millimetre(method, condition):
+    warped = page(method, condition)
+    found = register(warped.scan, warped.template, max_residual=1.0, flag_residual=0.5)
+    assert warped.worst_box(found) < 0.5
+    assert found.residual < 0.3 and not found.doubt
+    assert found.method == warped.template.fiducials.method
+    if CONDITIONS[condition].angle in (0, 90, 180):
+        assert found.rotation == CONDITIONS[condition].angle
+
+
+@pytest.mark.parametrize("method", ["aruco", "page"])
+def test_paper_stretched_on_its_way_is_followed(method):
+    warped = page(method, "stretched 2 mm")
+    found = register(warped.scan, warped.template, max_residual=1.0)
+    assert found.bend is not None
+    assert warped.worst_box(found) < 0.5
+
+
+@pytest.mark.parametrize("method", ["square", "timing", "reference", "page"])
+def test_a_page_of_another_template_is_refused(method):
+    warped = page(method, "as it is", "numeric-a4")
+    with pytest.raises(RegistrationError):
+        register(warped.scan, template("mixed-letter", method), max_residual=1.0)
+
+
+@pytest.mark.parametrize("method", ["square", "timing", "reference", "page"])
+def test_other_papers_are_refused(method):
+    rng = np.random.default_rng(0)
+    text = np.full((1754, 1240), 235, np.uint8)
+    for y in range(120, 1640, 34):
+        words = "lorem ipsum dolor sit amet "[: int(rng.integers(8, 27))]
+        cv2.putText(text, words * 2, (110, y), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 30, 2)
+    ruled = np.full((1754, 1240), 240, np.uint8)
+    ruled[::45], ruled[:, ::45] = 120, 120
+    for pixels in (text, ruled, np.full((300, 200), 200, np.uint8), np.full((3, 5), 9, np.uint8)):
+        scan = Scan(source="other.jpg", page=1, pixels=pixels, dpi=0)
+        with pytest.raises(RegistrationError, match=r"other\.jpg: "):
+            register(scan, template("choice-a4", method), max_residual=1.0)
+
+
+def test_three_marks_are_enough_where_only_three_are_printed():
+    whole = template("numeric-a4", "square")
+    three = replace(whole, fiducials=replace(whole.fiducials, boxes=whole.fiducials.boxes[:3]))
+    warped = warped_page(three, CONDITIONS["upside down"], 5)
+    found = register(warped.scan, three, max_residual=1.0)
+    assert warped.worst_box(found) < 0.5 and found.rotation == 180
+
+
+def test_a_page_that_may_lie_either_way_up_is_in_doubt():
+    whole = template("numeric-a4", "square")
+    first = whole.fields[0].boxes[:4]
+    boxes = tuple(replace(b, x=50 + 30 * n, y=90 + 18 * m) for m in range(3) for n, b in enumerate(first))
+    mirrored = tuple(
+        replace(b, x=whole.page_width - b.right, y=whole.page_height - b.bottom) for b in reversed(boxes)
+    )
+    field = replace(whole.fields[0], boxes=boxes + mirrored)
+    alike = replace(whole, fields=(field,), header=None, title="o")
+    warped = warped_page(alike, Condition(), 1)
+    found = register(warped.scan, alike, max_residual=1.0, flag_residual=0.5)
+    assert "other way up" in found.doubt
+
+
+def test_boxes_printed_otherwise_than_the_template_says_are_found():
+    """As in templates for other programs: the places are right, the sizes are not."""
+    warped = page("page", "30 degrees off", "choice-a4")
+
+    def smaller(b: Rect) -> Rect:
+        return Rect(x=b.x + 0.6, y=b.y + 0.6, width=b.width - 1.2, height=b.height - 1.2)
+
+    fields = tuple(replace(f, boxes=tuple(map(smaller, f.boxes))) for f in warped.template.fields)
+    loose = replace(warped.template, fields=fields)
+    found = register(warped.scan, loose, max_residual=1.0)
+    assert replace(warped, template=loose).worst_box(found) < 0.7
+
+
+def test_a_refused_page_can_still_be_shown():
+    warped = page("page", "as it is", "numeric-a4")
+    found = survey(warped.scan, template("mixed-letter", "page"), max_residual=1.0)
+    assert found.refusal is not None and found.fits
