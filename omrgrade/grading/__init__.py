@@ -72,6 +72,8 @@ def _marks(text: str) -> frozenset[str]:
 
 def _number(text: str) -> Fraction | None:
     """A whole number, one with a decimal point, or a fraction such as 3/4."""
+    if len(text.casefold().partition("e")[2]) > 3:  # 1e999999999 would fill the memory
+        return None
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
