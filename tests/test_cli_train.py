@@ -264,3 +264,23 @@ def test_a_source_can_be_left_out_by_its_name(small_mnist, tmp_path):
     assert "styles" not in sources and "on_paper" not in sources and "plain" in sources
     result = run("train", "--without", "stiles", *options)
     assert isinstance(result.exception, ModelError) and "stiles" in str(result.exception)
+
+
+def test_networks_fine_tuned_from_one_can_be_averaged(trained, small_mnist, tmp_path):
+    import keras
+
+    start = trained[0] / "digits.keras"
+    options = ("--data", small_mnist, "--network", "seed", "--epochs", 1, "--min-accuracy", 0.5)
+    assert run("train", "--from", start, "--seed", 1, *options, "-o", tmp_path / "a").exit_code == 0
+    paths = [start, tmp_path / "a" / "digits.keras"]
+    averaged = [part for path in paths for part in ("--average", path)]
+    result = run("train", *averaged, *options, "-o", tmp_path / "mean")
+    assert result.exit_code == 0, result.output
+    one, two, mean = (
+        keras.saving.load_model(path, compile=False).get_weights()
+        for path in (*paths, tmp_path / "mean" / "digits.keras")
+    )
+    for a, b, c in zip(one, two, mean, strict=True):
+        np.testing.assert_allclose((a + b) / 2, c, atol=1e-6)
+    assert len(load_classifier(tmp_path / "mean" / "digits.onnx").card.training["average_of"]) == 2
+    assert run("train", *averaged, "--from", start, *options).exit_code == 2

@@ -70,6 +70,13 @@ if TYPE_CHECKING:
     help="Go on from this network; with --extra the default is the bundled one.",
 )
 @click.option(
+    "--average",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIGITS.keras",
+    help="Do not train: average the weights of networks fine-tuned (--from) from the same one. Repeat it.",
+)
+@click.option(
     "--without",
     multiple=True,
     metavar="SOURCE",
@@ -94,6 +101,7 @@ def command(
     limit: int | None,
     extra: Path | None,
     start: Path | None,
+    average: tuple[Path, ...],
     without: tuple[str, ...],
     output: Path | None,
     verbose: bool,
@@ -117,20 +125,23 @@ def command(
         validation_split=validation_split,
         without=without,
     )
+    if average and (extra or start):
+        raise click.UsageError("--average trains nothing: it goes with neither --extra nor --from")
     folder = output or _default_folder()
     if extra:
         _learn_own_paper(extra, start, data, settings, limit, min_accuracy, folder)
     else:
-        _train(start, data, settings, limit, min_accuracy, folder)
+        _train(start, average, data, settings, limit, min_accuracy, folder)
 
 
 def _train(
-    start: Path | None, data: Path | None, settings: Settings, limit: int | None, bar: float, folder: Path
+    start: Path | None, average: tuple[Path, ...], data: Path | None, settings: Settings, limit: int | None,
+    bar: float, folder: Path,
 ) -> None:  # fmt: skip
     from omrgrade.training.data import load_mnist
     from omrgrade.training.release import make_release
 
-    release = make_release(load_mnist(data), settings, limit=limit, start=start)
+    release = make_release(load_mnist(data), settings, limit=limit, start=start, averaged=average)
     _check(release, bar, folder)
     _install(release, folder)
 

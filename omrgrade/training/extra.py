@@ -10,7 +10,7 @@ import numpy as np
 
 from omrgrade.classify import Classifier
 from omrgrade.errors import DatasetError, ModelError
-from omrgrade.normalize import normalize
+from omrgrade.normalize import normalize_all
 from omrgrade.records import Crop, Policy
 from omrgrade.training.augment import nudged
 from omrgrade.training.boxes import BLANK, LabelledBoxes, read_all, score_boxes
@@ -50,9 +50,9 @@ def own_paper(boxes: LabelledBoxes, where: str) -> OwnPaper:
 
 def _views(boxes: LabelledBoxes, index: Any) -> Labelled:
     """What the classifier is shown of these boxes: every view of their ink."""
+    inks = normalize_all([Crop(pixels=image, margin=0) for image in boxes.images[index]])
     images, labels = [], []
-    for image, truth in zip(boxes.images[index], boxes.truth[index], strict=True):
-        ink = normalize(Crop(pixels=image, margin=0))
+    for ink, truth in zip(inks, boxes.truth[index], strict=True):
         if truth != BLANK and not ink.empty:
             images.append(ink.image)
             labels.append(NOT_DIGIT_CLASS if truth < 0 else int(truth))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from omrgrade.training.data import MnistData, split
 from omrgrade.training.evaluate import DigitScore, score_digits
 from omrgrade.training.export import check_export, sha256, to_onnx
 from omrgrade.training.extra import OwnPaper, share_of
-from omrgrade.training.fit import Settings, Trained, train
+from omrgrade.training.fit import Settings, Trained, average, train
 from omrgrade.training.plots import (
     draw_confusion_matrix,
     draw_learning_curves,
@@ -62,14 +63,17 @@ def make_release(
     limit: int | None = None,
     start: Path | None = None,
     own: OwnPaper | None = None,
+    averaged: Sequence[Path] = (),
 ) -> Release:
     """Train and export; the test set is used once, at the end, and chooses nothing.
 
     limit: train on the first so many digits only. start: a saved network to go on from. own: labelled
-    boxes to train on as well.
+    boxes to train on as well. averaged: saved networks whose weights are averaged instead of training.
     """
     digits = data.train.take(slice(limit))
-    if own:
+    if averaged:
+        trained = average(averaged, digits, settings)
+    elif own:
         trained = train(digits, settings, start=start, added=(share_of(own),), watched=own.watched)
     else:
         trained = train(digits, settings, start=start)
@@ -97,6 +101,7 @@ def make_release(
         training={
             **_provenance(data, settings, trained, len(digits)),
             **({"started_from": sha256(start.read_bytes())} if start else {}),
+            **({"average_of": [sha256(path.read_bytes()) for path in averaged]} if averaged else {}),
             **({"own_boxes": len(own.learn)} if own else {}),
             "export_difference": difference,
         },
@@ -115,7 +120,8 @@ def make_release(
 
 def draw_release(folder: Path, release: Release) -> None:
     """Learning curves, confusion matrix, reliability and risk against coverage, beside the model."""
-    draw_learning_curves(release.history, folder / "learning_curves.png")
+    if release.history:
+        draw_learning_curves(release.history, folder / "learning_curves.png")
     draw_confusion_matrix(release.score.matrix, DIGITS, folder / "confusion_matrix.png")
     draw_reliability(release.confidence, release.right, folder / "reliability.png")
     draw_risk_coverage(release.confidence, release.right, folder / "risk_coverage.png")
@@ -125,14 +131,15 @@ def _provenance(data: MnistData, settings: Settings, trained: Trained, images: i
     import keras
     import tensorflow as tf
 
+    losses = trained.history.get("val_loss", [])
     return {
         **dataclasses.asdict(settings),
         "data": "MNIST (LeCun, Cortes, Burges)",
         "data_sha256": data.sha256,
         "images": images,
         "sources": {share.name: share.weight for share in kept(RECIPES[settings.network], settings.without)},
-        "epochs_run": len(trained.history["loss"]),
-        "best_epoch": 1 + trained.history["val_loss"].index(min(trained.history["val_loss"])),
+        "epochs_run": len(losses),
+        "best_epoch": 1 + losses.index(min(losses)) if losses else 0,
         "seconds": round(trained.seconds),
         "omrgrade": __version__,
         "keras": keras.__version__,
