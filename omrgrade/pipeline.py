@@ -332,6 +332,8 @@ def _margin_and_scale(field: Field) -> tuple[float, float]:
         return max(BUBBLE_MARGIN, BUBBLE_RIM * side), min(BUBBLE_SCALE, BUBBLE_SIDE / side)
     if field.kind == "barcode":
         return barcodes.MARGIN, barcodes.SCALE
+    if field.kind == "picture":
+        return DIGIT_MARGIN, PICTURE_SCALE
     side = min(min(box.width, box.height) for box in field.boxes) + 2 * DIGIT_MARGIN
     return DIGIT_MARGIN, WORK_SIDE / side
 
@@ -364,7 +366,9 @@ def _read_fields(
     for field in template.fields:
         crops = _of(page, field)
         codes = (barcodes.read_barcode(crop, field, template.name) for crop in crops)
-        read = {"digits": digits, "number": numbers, "barcode": codes, "fraction": digits}.get(field.kind, bubbles)
+        read = {"digits": digits, "number": numbers, "barcode": codes, "fraction": digits}.get(
+            field.kind, bubbles
+        )
         boxes = [] if field.kind == "picture" else list(islice(read, len(crops)))
         yield KINDS[field.kind](field, boxes)
 
