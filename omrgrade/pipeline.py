@@ -188,9 +188,7 @@ class PageWork:
         """Load the model; return the reader of chunks."""
         keep_freed_memory()
         where = Path(self.model or "digits.onnx")
-        classifier = (
-            classifier_from(*self.files, where=where) if self.files else load_classifier(self.model)
-        )
+        classifier = classifier_from(*self.files, where=where) if self.files else load_classifier(self.model)
         policy = self.policy or policy_for(classifier)
         work = self.digest()
 
@@ -295,7 +293,11 @@ def _open_page(
         scan = source if isinstance(source, Scan) else read_scan(source, limits)
         blank = replace(blank, digest=page_digest(scan))
         registration = register(
-            scan, template, max_residual=policy.max_residual, flag_residual=policy.flag_residual, shown=corners
+            scan,
+            template,
+            max_residual=policy.max_residual,
+            flag_residual=policy.flag_residual,
+            shown=corners,
         )
     except PageError as error:
         picture = b"" if scan is None else scan_picture(scan)

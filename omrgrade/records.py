@@ -244,7 +244,7 @@ class Scan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bend:
-    """How points of a flat page lie displaced on a curled or unevenly stretched one: a cubic B-spline surface."""
+    """How points of a flat page lie displaced on a curled or stretched one: a cubic B-spline surface."""
 
     step: float  # mm between coefficients; the first stands one step left of and above the page's corner
     columns: int

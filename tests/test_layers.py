@@ -14,7 +14,18 @@ STAGES = {
     "grading", "itemstats", "metrics", "snapshots", "barcodes",
 }  # fmt: skip
 INPUTS = {"template", "key", "roster", "tables"}
-MIDDLE = {"pipeline", "engine", "cluster", "store", "resume", "corrections", "marking", "kept", "rescoring", "longrun"}
+MIDDLE = {
+    "pipeline",
+    "engine",
+    "cluster",
+    "store",
+    "resume",
+    "corrections",
+    "marking",
+    "kept",
+    "rescoring",
+    "longrun",
+}
 TOP = {"outputs", "review", "training", "render", "simulate", "forms"}
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),
@@ -24,7 +35,19 @@ MAY_IMPORT = {
     **dict.fromkeys(TOP, VOCABULARY | STAGES | INPUTS | MIDDLE | TOP),
     "cli": VOCABULARY | STAGES | INPUTS | MIDDLE | TOP,
 }
-HEAVY = {"tensorflow", "keras", "pandas", "sklearn", "matplotlib", "flask", "distributed", "dask", "fsspec", "pyarrow", "onnxruntime"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "flask",
+    "distributed",
+    "dask",
+    "fsspec",
+    "pyarrow",
+    "onnxruntime",
+}
 
 
 def modules():

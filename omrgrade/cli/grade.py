@@ -133,7 +133,7 @@ def command(
     from omrgrade.images import find_pages
     from omrgrade.kept import RUN_FILE, KeptRun, keep_run
     from omrgrade.key import load_key, unkeyed_items
-    from omrgrade.outputs import WRITERS, check_directory, write_results
+    from omrgrade.outputs import WRITERS, check_directory, check_no_file, write_results
     from omrgrade.outputs.results import doubtful_pages
     from omrgrade.outputs.stored import stored_results
     from omrgrade.outputs.summary import marks_table, summary
@@ -156,6 +156,7 @@ def command(
     pages = find_pages(scans, exclude=own, limits=limits)
     drawn = "none" if no_overlays else overlays or ("all" if len(pages) <= MOST_OVERLAYS else "none")
     jobs = jobs or default_jobs(len(pages))
+    check_no_file(output)
     with Store.resume(output / RUN_FILE) as store:
         check_directory(output)
         with _progress(len(pages), verbose=verbose, quiet=quiet) as progress:

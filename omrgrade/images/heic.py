@@ -31,7 +31,8 @@ def read_heic(path: Path, limits: Limits) -> tuple[Grey, float]:
         ) from None
     try:
         file = pillow_heif.open_heif(path)
-        check_size(*file.size, path, limits)
+        width, height = file.size
+        check_size(width, height, path, limits)
         pixels = np.asarray(file.to_pillow().convert("RGB"))  # turned by the decoder, EXIF's turn included
     except (ValueError, RuntimeError, EOFError, SyntaxError) as error:
         raise UnreadableImageError(

@@ -20,11 +20,11 @@ from omrgrade.outputs import (
     run,
 )
 from omrgrade.outputs.results import Results, own_preview
-from omrgrade.outputs.staging import check_directory, staged
+from omrgrade.outputs.staging import check_directory, check_no_file, staged
 from omrgrade.outputs.stored import load_results
 from omrgrade.records import AnswerKey, Batch, PageReading, Roster, RunInfo, Template
 
-__all__ = ["WRITERS", "check_directory", "load_results", "write_outputs", "write_results"]
+__all__ = ["WRITERS", "check_directory", "check_no_file", "load_results", "write_outputs", "write_results"]
 
 Writer = Callable[[Results], Iterator[tuple[str, bytes]] | Iterator[tuple[str, bytes | None]]]
 """Yields (file name under the results, contents), file by file; None for a file that must not be there."""

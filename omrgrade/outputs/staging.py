@@ -69,6 +69,17 @@ def staged(directory: Path) -> Iterator[Staging]:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def check_no_file(directory: Path) -> None:
+    """Raise `OutputError` if a file stands where the folder of results is to be."""
+    if directory.exists() and not directory.is_dir():
+        raise OutputError(
+            "the results cannot be written: a file has that name",
+            where=str(directory),
+            fix="name another folder",
+            received=f"a file of {directory.stat().st_size} bytes",
+        )
+
+
 def check_directory(directory: str | Path) -> None:
     """Raise `OutputError` now rather than after an hour of grading if `directory` cannot take results.
 

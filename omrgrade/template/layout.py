@@ -46,7 +46,9 @@ def digit_parts(entry: Mapping) -> tuple[Part, ...]:
     point: tuple[Part, ...] = ("point",) if written else ()
     if not sign and not point:
         return ()
-    return (*sign, *("digit",) * (count - decimals), *point, *("digit",) * decimals)
+    digits: list[Part] = ["digit"] * count
+    whole = count - decimals
+    return (*sign, *digits[:whole], *point, *digits[whole:])
 
 
 def _fraction(entry: Mapping) -> Laid:
