@@ -324,3 +324,8 @@ def test_the_samples_are_what_their_script_makes(tmp_path):
 
 def test_the_samples_are_small():
     assert sum(path.stat().st_size for path in bundled("samples").rglob("*") if path.is_file()) < 6_000_000
+
+
+def test_a_hand_of_nothing_but_blots_is_written_all_the_same():
+    blots = Digits(np.full((2, 28, 28), 255, np.uint8), np.array([3, 3]))
+    assert not blots.pick(3, np.random.default_rng(0)).faithful

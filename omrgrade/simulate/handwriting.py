@@ -15,6 +15,7 @@ from omrgrade.errors import DatasetError
 from omrgrade.records import Rect
 from omrgrade.resources import bundled
 
+_TRIES = 50  # at a quarter of blots, chance alone never needs so many
 _FINER = 6  # the strokes are traced on a grid this many times finer than MNIST's
 _INK = 0.5  # share of the darkest grey nearby at which MNIST's anti-aliased stroke ends
 _TOUCHING = 1 / 60  # share of digits that touch or cross the outline sideways, and as many upwards
@@ -82,11 +83,12 @@ class Digits:
         return cls(images, labels)
 
     def pick(self, digit: int, rng: np.random.Generator) -> Strokes:
-        """A random test image of that digit, as strokes; blots are passed over."""
-        while True:
+        """A random image of that digit, as strokes; blots are passed over, unless there is nothing else."""
+        for _ in range(_TRIES):
             strokes = trace(self._images[rng.choice(self._by_label[digit])])
             if strokes.faithful:
-                return strokes
+                break
+        return strokes
 
 
 def trace(image: Grey) -> Strokes:
