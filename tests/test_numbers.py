@@ -91,7 +91,7 @@ def test_the_same_without_knowing_where_the_outline_is():
 
 def test_touching_digits_are_cut():
     """A 4 and a 2 joined by a stroke are one component, and still two digits."""
-    crop = written("42", seed=1)
+    crop = written("42", seed=2)
     ink = segment(crop)
     assert ink.pieces >= 2
     page = crop.pixels.copy()
@@ -258,7 +258,7 @@ def test_any_picture_gives_a_reading(height, width, margin, seed):
 
 
 def test_evaluate_measures_numbers(tmp_path):
-    crops = [written("42"), written("1984", seed=2), Crop(pixels=paper(), margin=0), lines([(9, 8), (11, 2)])]
+    crops = [written("42"), written("1984", seed=3), Crop(pixels=paper(), margin=0), lines([(9, 8), (11, 2)])]
     path = tmp_path / "numbers.npz"
     np.savez(path, x=np.stack([c.pixels for c in crops]), y=[42, 1984, -1, -2], group=np.array(["a"] * 4))
     result = CliRunner().invoke(cli, ["evaluate", "--boxes", str(path), "--kind", "number", "--json"])

@@ -136,7 +136,7 @@ MISTAKES = {
     "key of another kind": ("options: [A, B, C]", "options: [A, B, C]\n    boxes: 3", 28, "not a known key"),
     "duplicate key": ("    gap: 3\n", "    gap: 3\n    gap: 4\n", 14, "given twice"),
     "missing key": ("    boxes: 4\n", "", 7, "lacks 'boxes'"),
-    "kind": ("kind: choice", "kind: bubbles", 25, "one of digits, number, choice, grid"),
+    "kind": ("kind: choice", "kind: bubbles", 25, "one of digits, fraction, picture, number, choice, grid"),
     "role": ("role: item", "role: question", 16, "one of identifier, item"),
     "text for a number": ("gap: 3", "gap: wide", 13, "must be a number"),
     "infinity": ("at: [60, 40]", "at: [.inf, 40]", 11, "must be a number"),

@@ -46,6 +46,8 @@ def outlines(template: Template) -> list[Outline]:
 
 def spread(boxes: Sequence[Outline], count: int) -> list[Outline]:
     """At most `count` of the boxes, each the farthest from those before it: the first few span the page."""
+    if not boxes:
+        return []
     centres = np.array([box.rect.centre for box in boxes])
     distance = np.full(len(boxes), np.inf)
     chosen: list[int] = []
