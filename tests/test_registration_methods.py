@@ -92,8 +92,7 @@ def test_a_page_that_may_lie_either_way_up_is_in_doubt():
     )
     every = boxes + mirrored
     fields = tuple(
-        replace(whole.items[0], id=f"q{n}", label="", boxes=every[n : n + 3])
-        for n in range(0, len(every), 3)
+        replace(whole.items[0], id=f"q{n}", label="", boxes=every[n : n + 3]) for n in range(0, len(every), 3)
     )
     alike = replace(whole, fields=fields, header=None, title="o")
     warped = warped_page(alike, Condition(), 1)
