@@ -331,7 +331,7 @@ def test_the_command_serves_until_ctrl_c_and_then_brings_the_results_up_to_date(
         request = urllib.request.Request(address.split("?")[0] + "api/decide", body, headers)
         assert browser.open(request).status == 200
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "1 settled, 6 left" in told and f"Next: omrgrade review {out}" in told
     assert ",Ms Roe," in (out / "corrections.csv").read_text()
