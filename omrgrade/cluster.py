@@ -141,8 +141,14 @@ class _Run:
             landed.add(future)
 
     def _take_task(self, room: int) -> Task | None:
+        """The next task, if there is one and it may fly now.
+
+        A page tried again flies alone: a worker that dies takes everything with it that it was given.
+        """
         if self._again:
-            return self._again.popleft()
+            return None if self._flying else self._again.popleft()
+        if any(task.alone for task in self._flying.values()):
+            return None
         if self._started - self._next >= room:
             return None
         for index, chunk in self._chunks:

@@ -55,9 +55,9 @@ def test_every_pixel_shows_its_place_on_the_page(angle, dpi, scale, margin, lean
     x_mm = (x + 0.5 - found.margin) * 10 / (width - 2 * found.margin)
     y_mm = (y + 0.5 - found.margin) * 12 / (height - 2 * found.margin)
     truth = 120 + 6 * (x_mm - 5) + 4 * (y_mm - 6)
-    # One grey level is 1/6 mm in x; the mean is far better than that.
+    # One grey level is 1/6 mm in x, or half a px at the coarsest scale; the mean is better than that.
     difference = found.pixels - truth
-    assert abs(difference.mean()) < 0.4 and np.abs(difference).max() < 3
+    assert abs(difference.mean()) < 0.5 and np.abs(difference).max() < 3
 
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270])
