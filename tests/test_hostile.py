@@ -150,7 +150,7 @@ def test_no_text_from_a_file_becomes_markup_in_the_report(tmp_path):
 
 
 def test_a_number_of_a_billion_digits_is_no_number():
-    from omrgrade.grading import _number
+    from omrgrade.grading.scoring import _number
 
     assert _number("1e999999999") is None and _number("1e3") == 1000
 
