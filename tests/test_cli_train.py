@@ -66,6 +66,17 @@ def test_train_installs_model_card_and_figures_and_prints_the_report(trained):
     assert card["parameters"] == 225034
 
 
+def test_the_installed_network_has_8_bits_unless_32_are_asked_for(trained, small_mnist, tmp_path):
+    options = ("--data", small_mnist, "--min-accuracy", 0.5, "-o", tmp_path)
+    result = run("train", "--average", trained[0] / "digits.keras", "--bits", 32, *options)
+    assert result.exit_code == 0, result.output
+    ints, floats = (load_classifier(folder / "digits.onnx") for folder in (trained[0], tmp_path))
+    assert (ints.card.training["bits"], floats.card.training["bits"]) == (8, 32)
+    sizes = [(folder / "digits.onnx").stat().st_size for folder in (trained[0], tmp_path)]
+    assert sizes[0] < 0.4 * sizes[1]
+    assert abs(ints.card.accuracy - floats.card.accuracy) < 0.02
+
+
 def test_evaluate_agrees_with_the_card(trained, small_mnist):
     folder, _ = trained
     result = run("evaluate", folder / "digits.onnx", "--data", small_mnist, "--min-accuracy", 0, "--json")

@@ -19,6 +19,7 @@ from omrgrade.training.fit import Settings, train
 from omrgrade.training.glyphs import GLYPHS, smooth
 from omrgrade.training.network import build, logits_network
 from omrgrade.training.not_digits import KINDS, boxed_not_digits, not_digits
+from omrgrade.training.quantise import to_int8
 from omrgrade.training.recipes import RECIPES, VALIDATION
 from omrgrade.training.sources import Share, plain, pool
 
@@ -323,6 +324,19 @@ def test_install_where_nothing_can_be_written(trained, exported, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         install(tmp_path / "file", trained.model, exported, card_for(exported))
+
+
+def test_8_bits_are_a_third_of_the_size_and_read_the_same_digits(trained, exported, digits):
+    small = to_int8(exported, digits.images)
+    assert len(small) < 0.4 * len(exported)
+    assert small == to_int8(exported, digits.images)
+    floats = OnnxClassifier(exported, card_for(exported)).logits(digits.images)
+    ints = OnnxClassifier(small, card_for(small)).logits(digits.images)
+    assert (floats != ints).any()
+    margin = np.sort(floats, axis=1)
+    sure = margin[:, -1] - margin[:, -2] > 0.1 * np.ptp(floats)
+    assert sure.sum() > 20
+    np.testing.assert_array_equal(floats.argmax(axis=1)[sure], ints.argmax(axis=1)[sure])
 
 
 def test_exported_classifier_needs_no_softmax_inside(exported, digits):

@@ -41,6 +41,8 @@ class Settings:
     validation_split: float = 0.1
     patience: int = 6  # epochs without a better val_loss before stopping
     without: tuple[str, ...] = ()  # names of sources that are left out, to see what they bring
+    teachers: tuple[Path, ...] = ()  # exported networks to learn from as well
+    bits: int = 8  # of the exported network's weights: 8 (see quantise), or 32 as they were trained
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -80,7 +82,7 @@ def train(
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
-    pools = epochs(recipe, learn, settings.seed)
+    pools = epochs(recipe, learn, settings.seed, settings.teachers)
     batches = _batches(pools, settings, classes)
     history = model.fit(
         batches,
@@ -169,7 +171,8 @@ def _batches(pools: Iterator[Labelled], settings: Settings, classes: int) -> Any
 
         def __getitem__(self, index: int) -> tuple[Any, Any]:
             part = self.current.take(slice(index * batch, (index + 1) * batch))
-            return to_input(part.images), one_hot(part.labels, classes)
+            targets = one_hot(part.labels, classes) if part.targets is None else part.targets
+            return to_input(part.images), targets
 
         def on_epoch_end(self) -> None:
             self.current = next(pools)

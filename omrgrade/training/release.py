@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from omrgrade import __version__
 from omrgrade.classify import DIGITS, NOT_DIGIT, OnnxClassifier
 from omrgrade.normalize import VERSION as NORMALIZER
+from omrgrade.normalize import normalize_all
 from omrgrade.records import ModelCard
 from omrgrade.training.boxes import confidences
 from omrgrade.training.calibration import (
@@ -35,6 +36,7 @@ from omrgrade.training.plots import (
     draw_reliability,
     draw_risk_coverage,
 )
+from omrgrade.training.quantise import to_int8
 from omrgrade.training.recipes import RECIPES, kept
 
 if TYPE_CHECKING:
@@ -88,8 +90,10 @@ def make_release(
     difference = check_export(trained.model, onnx, draft, data.test.images[:CHECKED_DIGITS])
     held = split(digits, settings.validation_split)[1]
     fitted = simulated_boxes(held, max(10, len(held) // 2), seed=TEMPERATURE)
+    if settings.bits == 8:
+        onnx = to_int8(onnx, np.stack([ink.image for ink in normalize_all(fitted[0]) if not ink.empty]))
     temperature = temperature_on(*fitted, OnnxClassifier(onnx, draft))
-    calibrated = dataclasses.replace(draft, temperature=round(temperature, 4))
+    calibrated = dataclasses.replace(draft, temperature=round(temperature, 4), sha256=sha256(onnx))
     classifier = OnnxClassifier(onnx, calibrated)
     score = score_digits(classifier, data.test)
     boxes, truth = simulated_boxes(held, max(10, 3 * len(held) // 2))
@@ -134,6 +138,7 @@ def _provenance(data: MnistData, settings: Settings, trained: Trained, images: i
     losses = trained.history.get("val_loss", [])
     return {
         **dataclasses.asdict(settings),
+        "teachers": [sha256(path.read_bytes()) for path in settings.teachers],
         "data": "MNIST (LeCun, Cortes, Burges)",
         "data_sha256": data.sha256,
         "images": images,

@@ -1,113 +1,90 @@
-"""The digit network quantised to 8 bits, beside itself: speed, and what the box reader makes of crops.
+"""A digit network at 8 bits beside itself at 32: speed, and what the box reader makes of crops.
 
-    python tests/benchmarks/int8.py --boxes ../shared/real/*/cells.npz
+    python tests/benchmarks/int8.py --network models/digits.keras --boxes ../shared/real/*/cells.npz
 
-Static quantisation (onnxruntime.quantization), calibrated on boxes written by the training's simulator with
-digits of MNIST's training set. Needs the packages of `omrgrade[train]`. Writes nothing but a temporary file.
+Both are made as `omrgrade train` makes them: the ranges of the activations and each one's temperature from
+boxes of simulated scans, written with digits held out from training (`simulated`, the first row of boxes, are
+others). The thresholds are those of the bundled model. Needs `omrgrade[train]`; writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import onnxruntime.quantization as quantization
 
 from omrgrade.classify import OnnxClassifier, load_classifier
 from omrgrade.normalize import normalize_all
-from omrgrade.pipeline import policy_for
+from omrgrade.pipeline import policy_for, read_crops
+from omrgrade.records import Crop
 from omrgrade.resources import bundled
-from omrgrade.training.boxes import load_boxes, read_all, score_boxes
-from omrgrade.training.paper import write_box
+from omrgrade.training.boxes import LabelledBoxes, load_boxes, score_boxes
+from omrgrade.training.calibration import TEMPERATURE, simulated_boxes, temperature_on
+from omrgrade.training.data import Labelled, load_mnist, split
+from omrgrade.training.export import to_onnx
+from omrgrade.training.network import load_network
+from omrgrade.training.quantise import to_int8
 
 BARS = ("accepted_correct_rate", "substitution_rate", "blank_correct_rate", "not_digit_accepted_rate")
 
 
-class Simulated(quantization.CalibrationDataReader):
-    """Normalised simulated boxes, in batches."""
-
-    def __init__(self, name: str, count: int) -> None:
-        rng = np.random.default_rng(3)
-        with np.load(bundled("models", "mnist.npz")) as data:
-            digits = data["x_train"]
-        boxes = [write_box(digits[rng.integers(len(digits))], rng).crop for _ in range(count)]
-        images = np.stack([ink.image for ink in normalize_all(boxes) if not ink.empty])
-        scaled = images[..., None].astype(np.float32) / np.float32(255)
-        self._batches = iter([{name: part} for part in np.array_split(scaled, 8)])
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next batch."""
-        return next(self._batches, None)
+def both(network: Path, digits: Labelled, count: int) -> dict[str, OnnxClassifier]:
+    """The network at 32 and 8 bits, each with its own temperature."""
+    floats = to_onnx(load_network(network))
+    crops, truth = simulated_boxes(digits, count, seed=TEMPERATURE)
+    images = np.stack([ink.image for ink in normalize_all(crops) if not ink.empty])
+    card = load_classifier().card
+    made = {}
+    for name, content in (("float32", floats), ("int8", to_int8(floats, images))):
+        temperature = temperature_on(crops, truth, OnnxClassifier(content, card))
+        made[name] = OnnxClassifier(content, replace(card, temperature=temperature))
+        print(f"{name:8} {len(content) / 1e3:.0f} kB, temperature {temperature:.3f}")
+    return made
 
 
-def quantised(model: Path, folder: Path, count: int, *, method: str, keep: int) -> bytes:
-    """The model with 8-bit weights and activations; its first and last `keep` layers as they are."""
-    import onnx
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    prepared, result = folder / "prepared.onnx", folder / "int8.onnx"
-    quantization.quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
-    layers = [
-        node.name for node in onnx.load(prepared).graph.node if node.op_type in ("Conv", "Gemm", "MatMul")
-    ]
-    quantization.quantize_static(
-        str(prepared),
-        str(result),
-        Simulated(name, count),
-        quant_format=quantization.QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=True,  # 7-bit weights: processors without VNNI would saturate
-        nodes_to_exclude=layers[:keep] + layers[len(layers) - keep :],
-        activation_type=quantization.QuantType.QUInt8,
-        weight_type=quantization.QuantType.QInt8,
-        calibrate_method=quantization.CalibrationMethod[method],
-    )
-    return result.read_bytes()
+def sets(digits: Labelled, count: int, files: list[Path]) -> Iterator[tuple[str, list[Crop], np.ndarray]]:
+    """Name, crops and truth of each set of boxes."""
+    yield "simulated", *simulated_boxes(digits, count)
+    for path in files:
+        boxes = load_boxes(path)
+        yield path.parent.name, [Crop(pixels=image, margin=0) for image in boxes.images], boxes.truth
 
 
 def main() -> None:
     """Quantise, time, score."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=bundled("models", "digits.onnx"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--network", type=Path, default=bundled("models", "digits.keras"))
     parser.add_argument("--boxes", type=Path, nargs="*", default=[])
-    parser.add_argument("--calibration", type=int, default=1000)
-    parser.add_argument("--method", choices=["MinMax", "Entropy", "Percentile"], default="MinMax")
-    parser.add_argument("--keep", type=int, default=0, help="layers at either end that stay float32")
+    parser.add_argument("--simulated", type=int, default=9000)
     options = parser.parse_args()
-    float32 = load_classifier(options.model)
-    with tempfile.TemporaryDirectory() as folder:
-        content = quantised(
-            options.model, Path(folder), options.calibration, method=options.method, keep=options.keep
-        )
-    int8 = OnnxClassifier(content, float32.card)
-    classifiers = {"float32": float32, "int8": int8}
-    print(f"size: {options.model.stat().st_size / 1e3:.0f} kB, {len(content) / 1e3:.0f} kB")
-    with np.load(bundled("models", "mnist.npz")) as data:
-        images, labels = data["x_test"], data["y_test"]
+    data = load_mnist(None)
+    held = split(data.train, 0.1)[1]
+    classifiers = both(options.network, held, options.simulated // 3)
     best = dict.fromkeys(classifiers, 1e9)
     for _ in range(5):
         for name, classifier in classifiers.items():
             start = time.process_time()
-            classifier.logits(images[:2048])
+            classifier.logits(data.test.images[:2048])
             best[name] = min(best[name], time.process_time() - start)
     for name, classifier in classifiers.items():
-        right = classifier.logits(images)[:, :10].argmax(axis=1) == labels
+        right = classifier.logits(data.test.images)[:, :10].argmax(axis=1) == data.test.labels
         print(f"{name:8} {1000 * best[name] / 2048:.3f} ms a box   MNIST test {100 * right.mean():.2f} %")
-    for path in options.boxes:
-        boxes = load_boxes(path)
-        for name, classifier in classifiers.items():
-            scores = score_boxes(boxes, read_all(boxes, classifier, replace(policy_for(classifier))))
+    policy = policy_for(load_classifier())
+    for name, crops, truth in sets(held, options.simulated, options.boxes):
+        boxes = LabelledBoxes(
+            images=np.zeros((len(truth), 1, 1), np.uint8), truth=truth, groups=np.full(len(truth), name)
+        )
+        for bits, classifier in classifiers.items():
+            scores = score_boxes(boxes, read_crops(crops, classifier, policy))
             shown = "  ".join(f"{key} {100 * scores[key]:.3f}" for key in BARS if scores[key] is not None)
-            print(f"{path.parent.name:14} {name:8} {shown}", flush=True)
+            print(f"{name:14} {bits:8} {shown}", flush=True)
 
 
 if __name__ == "__main__":
