@@ -34,13 +34,15 @@ class Labelled:
 
     images: NDArray[np.uint8]  # (N, 28, 28), ink 255 on 0
     labels: NDArray[np.int64]  # (N,), 0-9 the digit, 10 not a digit
+    targets: NDArray[np.float32] | None = None  # (N, C) rows sum to 1: what to learn instead of the label
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64] | slice) -> Labelled:
         """The chosen images, in the order of `index`."""
-        return Labelled(images=self.images[index], labels=self.labels[index])
+        targets = None if self.targets is None else self.targets[index]
+        return Labelled(images=self.images[index], labels=self.labels[index], targets=targets)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -18,11 +18,13 @@ GENTLE = 0.6
 RECIPES: dict[str, Recipe] = {
     "seed": (Share(name="plain", draw=plain, weight=1.0),),
     "paper": (
-        Share(name="plain", draw=plain, weight=0.6),
-        Share(name="nudged", draw=nudged, weight=0.6),
-        Share(name="augmented", draw=partial(augmented, strength=GENTLE), weight=0.5, refresh=2),
-        Share(name="on_paper", draw=partial(on_paper, strength=GENTLE), weight=0.4, refresh=3),
-        Share(name="styles", draw=styles, weight=0.12, refresh=2),
+        Share(name="plain", draw=plain, weight=0.7, refresh=3, doubtful=True),
+        Share(name="nudged", draw=nudged, weight=0.6, refresh=2, doubtful=True),
+        Share(
+            name="augmented", draw=partial(augmented, strength=GENTLE), weight=0.5, refresh=3, doubtful=True
+        ),
+        Share(name="on_paper", draw=partial(on_paper, strength=GENTLE), weight=0.4, refresh=4, doubtful=True),
+        Share(name="styles", draw=styles, weight=0.16, refresh=2),
         Share(name="not_digits", draw=not_digits, weight=0.16, refresh=2),
         Share(name="boxed_not_digits", draw=boxed_not_digits, weight=0.08, refresh=5),
     ),
