@@ -65,6 +65,13 @@ def read_barcode(crop: Crop, field: Field, template: str) -> BoxReading:
     return BoxReading(value=found.student_id, confidence=SURE, status="read")
 
 
+def template_named(crop: Crop, field: Field) -> str:
+    """The template that the code of a prefilled sheet was printed for; "" without such a code."""
+    texts = _decode(crop, field.formats) if _has(crop, *_SOMETHING) else []
+    found = prefilled(texts[0]) if len(texts) == 1 else None
+    return found.template if found else ""
+
+
 def _doubt(value: str, reason: str) -> BoxReading:
     return BoxReading(value=value, confidence=0.5, status="review", reason=reason)
 

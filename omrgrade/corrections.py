@@ -223,11 +223,12 @@ def standing(entries: Iterable[Correction]) -> list[Correction]:
     return [entry for entry in entries if not entry.undoes and entry.id not in undone]
 
 
-def other_templates(store: Store) -> dict[str, Template]:
-    """Templates, by name, with which pages were read again at a person's wish."""
+def other_templates(store: Store, template: Template) -> dict[str, Template]:
+    """Templates, by name, of the pages of a set, and those with which pages were read again."""
     log = Corrections(store)
     read = [log.rereading(entry.id) for entry in standing(log.entries()) if entry.action == "reread"]
-    return {again.page.template: again.template for again in read if again.page.template}
+    pages = {page.name: page for page in template.pages}
+    return pages | {again.page.template: again.template for again in read if again.page.template}
 
 
 def corrected_pages(
@@ -254,12 +255,15 @@ def corrected(
     digest = page_digest(page, template)
     holding = [entry for entry in entries if entry.digest == digest]
     again = [entry.id for entry in holding if entry.action == "reread"]
+    template = template.of_page(page.template)
     if again and log:
         read = log.rereading(again[-1])
         template = read.template
         page = replace(read.page, source=page.source, page=page.page, digest=page.digest)
     if any(entry.action == "aside" for entry in holding):
         page = replace(page, aside=True)
+    if any(entry.action == "whole" for entry in holding):
+        page = replace(page, whole=True)
     if page.registration and any(entry.action == "confirm" for entry in holding):
         page = replace(page, registration=replace(page.registration, doubt=""))
     readings = {reading.field: reading for reading in page.fields}

@@ -50,6 +50,6 @@ def kept_run(store: Store) -> KeptRun:
 
 def marked(store: Store, run: KeptRun) -> Batch:
     """The run as it stands now: what the machine read and people corrected, marked."""
-    pages, others = run_pages(store, run.template), other_templates(store)
+    pages, others = run_pages(store, run.template), other_templates(store, run.template)
     batch = mark_batch(pages, run.template, run.key, run.roster, others)
     return replace(batch, seconds=run.seconds, interrupted=run.interrupted)

@@ -50,6 +50,7 @@ from omrgrade.records import (
     Template,
 )
 from omrgrade.registration import register
+from omrgrade.registration.choosing import register_any
 from omrgrade.resume import Place, page_content, page_key, unread
 from omrgrade.snapshots import SCALE as PICTURE_SCALE
 from omrgrade.snapshots import field_picture, scan_picture
@@ -162,6 +163,7 @@ def read_page(
 ) -> PageReading:
     """Read one page: a `Scan`, or the first page of a file. What is wrong with it is in its `problem`.
 
+    template: also a set (`template.pages.sheet_set`), of which this is one page: see `PageReading.template`.
     corners: where `registration.reference_points` lie, scan px, if a person has shown them.
     """
     classifier = classifier or load_classifier()
@@ -219,6 +221,7 @@ class _Page:
     """A page on its way: registered and cut up, its digits not yet classified."""
 
     reading: PageReading  # without fields
+    template: Template  # of this page
     crops: dict[str, list[Crop]]  # field id -> a crop a box
 
 
@@ -233,12 +236,13 @@ def _read_pages(
 ) -> list[PageReading]:
     """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
     pages = [_open_page(source, template, policy, corners, limits, previews) for source in sources]
-    digits = [pair for page in pages for f in template.fields for pair in _parts(f, _of(page, f))]
-    wide = [crop for page in pages for f in template.fields if f.kind == "number" for crop in _of(page, f)]
+    every = [(page, field) for page in pages for field in page.template.fields]
+    digits = [pair for page, f in every for pair in _parts(f, _of(page, f))]
+    wide = [crop for page, f in every if f.kind == "number" for crop in _of(page, f)]
     boxes = _read_parts(digits, classifier, policy)
     numbers = iter(read_numbers(wide, classifier, policy))
     return [
-        _with_pictures(page, tuple(_read_fields(page, template, boxes, numbers, policy)), template)
+        _with_pictures(page, tuple(_read_fields(page, page.template, boxes, numbers, policy)))
         if page.crops
         else page.reading
         for page in pages
@@ -263,10 +267,10 @@ def _read_parts(
             yield read_sign(segment(crop)) if part == "sign" else read_point(segment(crop))
 
 
-def _with_pictures(page: _Page, fields: tuple[FieldReading, ...], template: Template) -> PageReading:
+def _with_pictures(page: _Page, fields: tuple[FieldReading, ...]) -> PageReading:
     """The page's reading, with a picture of each field that a person has to look at, or wants to."""
     shown = [r.field for r in fields if r.status == "review" or r.kind == "picture"]
-    kept = [template.field(name) for name in shown]
+    kept = [page.template.field(name) for name in shown]
     pictures = tuple((field.id, field_picture(field, _of(page, field))) for field in kept)
     return replace(page.reading, fields=fields, crops=pictures)
 
@@ -292,21 +296,38 @@ def _open_page(
     try:
         scan = source if isinstance(source, Scan) else read_scan(source, limits)
         blank = replace(blank, digest=page_digest(scan))
-        registration = register(
-            scan,
-            template,
-            max_residual=policy.max_residual,
-            flag_residual=policy.flag_residual,
-            shown=corners,
-        )
+        found, registration = _register(scan, template, policy, corners)
     except PageError as error:
         picture = b"" if scan is None else scan_picture(scan)
-        return _Page(reading=replace(blank, problem=error.reason, preview=picture), crops={})
-    preview = upright_preview(scan, registration, template) if previews else b""
-    crops = crop_fields(scan, registration, template.fields)
-    if template.blank:
-        crops |= {name: _beside_blank(crops[name], blanks) for name, blanks in _blank_crops(template).items()}
-    return _Page(reading=replace(blank, registration=registration, preview=preview), crops=crops)
+        reading = replace(blank, problem=error.reason, preview=picture)
+        return _Page(reading=reading, template=template, crops={})
+    preview = upright_preview(scan, registration, found) if previews else b""
+    crops = crop_fields(scan, registration, found.fields)
+    if found.blank:
+        crops |= {name: _beside_blank(crops[name], blanks) for name, blanks in _blank_crops(found).items()}
+    reading = replace(
+        blank, registration=registration, preview=preview, template="" if found is template else found.name
+    )
+    return _Page(reading=reading, template=found, crops=crops)
+
+
+def _register(
+    scan: Scan, template: Template, policy: Policy, corners: Sequence[tuple[float, float]]
+) -> tuple[Template, Registration]:
+    """Which page it is, of a set, and where it lies."""
+    limits = {"max_residual": policy.max_residual, "flag_residual": policy.flag_residual}
+    if corners:
+        return template, register(scan, template, shown=corners, **limits)
+    return register_any(scan, template, _says_it_is, **limits)
+
+
+def _says_it_is(scan: Scan, template: Template, registration: Registration) -> bool | None:
+    """Whether the QR code of a prefilled sheet says that it is this template's; None if there is none."""
+    for field in template.fields:
+        for crop in crop_field(scan, registration, field) if field.kind == "barcode" else ():
+            if name := barcodes.template_named(crop, field):
+                return name == template.name
+    return None
 
 
 def crop_fields(scan: Scan, registration: Registration, fields: Sequence[Field]) -> dict[str, list[Crop]]:
@@ -340,7 +361,7 @@ def _margin_and_scale(field: Field) -> tuple[float, float]:
     return DIGIT_MARGIN, WORK_SIDE / side
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)
 def _blank_crops(template: Template) -> dict[str, list[Crop]]:
     """The bubbles of the blank form, cut out as those of a page are."""
     pixels = np.asarray(cv2.imdecode(np.frombuffer(template.blank, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
@@ -440,7 +461,7 @@ def grade_batch(
     except KeyboardInterrupt:
         interrupted = True
     read = pages if store is None else run_pages(store, template)
-    known = None if store is None else other_templates(store)
+    known = None if store is None else other_templates(store, template)
     return replace(mark_batch(read, template, key, roster, known), kept=kept, interrupted=interrupted)
 
 

@@ -17,8 +17,10 @@ Role = Literal["identifier", "item", "info"]
 Part = Literal["digit", "sign", "point"]
 """Says whose sheet it is; earns points; or is read and listed, no more."""
 Outcome = Literal["correct", "incorrect", "omitted", "unresolved"]
+Collation = Literal["identifier", "code", "order"]
+"""By student number; by a barcode that says which pages are of one sheet; by the order of the scans."""
 Settled = Literal["", "confirmed", "corrected", "illegible"]
-Action = Literal["set", "blank", "illegible", "doubt", "aside", "confirm", "reread", "undo"]
+Action = Literal["set", "blank", "illegible", "doubt", "aside", "confirm", "whole", "reread", "undo"]
 Matrix = tuple[tuple[float, float, float], ...]
 """A 3x3 projective matrix, row by row."""
 
@@ -98,6 +100,7 @@ class Field:
     name_room: float = 0.0  # mm of room for a row's name, left of the box
     legal: Legal | None = None  # what its value can be, where the template says so
     version: bool = False  # its value says which version of the sheet this is, and so which answers are right
+    sheet: bool = False  # "barcode": says which pages are of one sheet; not whose they are
     part: bool = False  # "choice": which part of a class list the page is, the first option the first
     formats: tuple[str, ...] = ()  # "barcode": keys of barcodes.FORMATS that are looked for
     square: bool = False  # bubbles: printed as rectangles, not as ellipses
@@ -140,6 +143,8 @@ class Template:
     instructions: str = ""  # printed for the pupil
     blank: bytes = b""  # the empty form as grey PNG that fills the page; none where it is not known
     digest: str = ""  # sha256 of the YAML text and the pictures it names
+    pages: tuple[Template, ...] = ()  # of a set, whose `fields` are those of all; the rest is the first's
+    collate: Collation = "identifier"  # of a set: how the pages of one pupil are known
 
     def field(self, field_id: str) -> Field:
         """The field of that id; KeyError if there is none."""
@@ -147,6 +152,10 @@ class Template:
             if candidate.id == field_id:
                 return candidate
         raise KeyError(field_id)
+
+    def of_page(self, name: str) -> Template:
+        """Of a set the page of that name; else, and where there is none, this template."""
+        return next((page for page in self.pages if page.name == name), self)
 
     @property
     def items(self) -> tuple[Field, ...]:
@@ -380,7 +389,8 @@ class PageReading:
     # problem has what was scanned instead, reduced, so that its corners can be marked by hand
     crops: tuple[tuple[str, bytes], ...] = ()  # (field id, JPEG) of doubtful fields, see cropping.field_crop
     aside: bool = False  # a person has set it aside: it does not count
-    template: str = ""  # name of the template it was read with, if not the run's
+    whole: bool = False  # a person says that its sheet counts with the pages that there are
+    template: str = ""  # name of the template it was read with, if not the run's, or which of a set
 
 
 PREVIEW_PX_PER_MM = 4.0
@@ -426,7 +436,8 @@ class SheetMarks:
     source: str
     page: int
     student_id: str
-    status: str  # ok, review, unknown_student, duplicate_student, duplicate_page, unreadable, set_aside
+    status: str  # ok, review, unknown_student, duplicate_student, duplicate_page, unreadable, set_aside;
+    # of several pages a pupil also missing_page, double_page, out_of_order
     problem: str  # in words; "" when status is "ok" or "review"
     scores: tuple[ItemScore, ...]
     total: float
@@ -437,6 +448,16 @@ class SheetMarks:
     def percent(self) -> float:
         """100 * total / maximum; 0 when the key is worth nothing."""
         return 100 * self.total / self.maximum if self.maximum else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sheet:
+    """What belongs together of several pages a pupil, and its row of marks."""
+
+    marks: SheetMarks  # its source and page are those of the first one there is
+    pages: tuple[int, ...]  # places in `Batch.pages`, in the order of the set, then of the scans
+    templates: tuple[str, ...]  # of each of `pages` which page of the set it is; "" for none of it
+    complete: bool  # every page is there once and only once, or a person has said that it is enough
 
 
 # ---------------------------------------------------------------- models and policies
@@ -480,9 +501,21 @@ class Batch:
     pages: Sequence[PageReading]  # previews stripped; they stay in the store, as do all of many pages
     marks: tuple[SheetMarks, ...]  # one a page, in page order; empty scores without a key
     absent: tuple[Pupil, ...]  # on the roster, no sheet
+    sheets: tuple[Sheet, ...] = ()  # of several pages a pupil; else empty, every page is a sheet
     seconds: float = 0.0
     kept: int = 0  # pages that an earlier run into the same store had read
     interrupted: bool = False
+
+    @property
+    def rows(self) -> tuple[SheetMarks, ...]:
+        """One row of marks a sheet, that is, of several pages a pupil one for all of them."""
+        return tuple(sheet.marks for sheet in self.sheets) if self.sheets else self.marks
+
+    @property
+    def gaps(self) -> frozenset[tuple[str, int]]:
+        """(source, page) of the rows of sheets that lack a page, or have one twice: they have no total."""
+        rows = (sheet.marks for sheet in self.sheets if not sheet.complete)
+        return frozenset((row.source, row.page) for row in rows)
 
     @property
     def unreadable(self) -> int:
@@ -495,10 +528,10 @@ class Batch:
         return sum(marks.to_review for marks in self.marks)
 
     def exit_code(self, *, fail_on_review: bool = False) -> int:
-        """0 done, 3 nothing graded, 4 some pages unreadable, 5 (if asked) readings await review."""
+        """0 done, 3 nothing graded, 4 pages unreadable or missing, 5 (if asked) readings await review."""
         if self.unreadable == len(self.pages):
             return 3
-        if self.unreadable:
+        if self.unreadable or self.gaps:
             return 4
         return 5 if fail_on_review and self.to_review else 0
 

@@ -19,7 +19,7 @@ class Change:
 
 def changes(before: Batch, after: Batch) -> Iterator[Change]:
     """Sheets with another total, maximum or outcome, in page order. Both batches have the same pages."""
-    for old, new in zip(before.marks, after.marks, strict=True):
+    for old, new in zip(before.rows, after.rows, strict=True):
         one, two = _by_item(old), _by_item(new)
         items = tuple(item for item in dict.fromkeys([*two, *one]) if one.get(item) != two.get(item))
         same = (old.total, old.maximum, old.student_id, old.status)

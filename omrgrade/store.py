@@ -25,8 +25,8 @@ from omrgrade.errors import OutputError
 from omrgrade.lock import Lock
 from omrgrade.records import Bend, BoxReading, FieldReading, PageReading, PageRef, Registration
 
-FORMAT = 2
-"""Version of the tables; a file of another one is refused."""
+FORMAT = 3
+"""Version of the tables; a file of another one is refused, but for those of `_UPGRADES`."""
 APPLICATION = 0x6F6D7267  # "omrg": what `file` and SQLite tools know the file by
 
 _TABLES = """
@@ -41,6 +41,7 @@ CREATE TABLE pages (
     content TEXT NOT NULL,
     work TEXT NOT NULL,
     registration TEXT,
+    template TEXT NOT NULL DEFAULT '',
     UNIQUE (source, page)
 );
 CREATE TABLE fields (
@@ -67,6 +68,9 @@ CREATE TABLE crops (
     PRIMARY KEY (page_id, field)
 ) WITHOUT ROWID;
 """
+
+_UPGRADES = {2: "ALTER TABLE pages ADD COLUMN template TEXT NOT NULL DEFAULT ''"}
+"""What makes a file of an earlier version one of the next."""
 
 
 class Store:
@@ -124,6 +128,9 @@ class Store:
                 store._database.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("application_id", "user_version")
             )
+            if application == APPLICATION and version in _UPGRADES:
+                store._upgrade(version)
+                version = FORMAT
         if (application, version) != (APPLICATION, FORMAT):
             store.close()
             raise OutputError(
@@ -132,6 +139,13 @@ class Store:
                 received=f"format {version}" if application == APPLICATION else "another file",
             )
         return store
+
+    def _upgrade(self, version: int) -> None:
+        """Make a file of an earlier version one of this; another process may just have done so."""
+        with self._writing() as database:
+            if database.execute("PRAGMA user_version").fetchone()[0] == version:
+                database.execute(_UPGRADES[version])
+                database.execute(f"PRAGMA user_version = {version + 1}")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -223,7 +237,7 @@ class Store:
     def pages(self, *, previews: bool = False) -> Iterator[PageReading]:
         """All pages of the run in input order, one at a time; with their pictures only if asked."""
         query = """
-            SELECT p.id, source, page, problem, digest, content, work, registration,
+            SELECT p.id, source, page, problem, digest, content, work, registration, template,
                 CASE WHEN ? THEN jpeg END
             FROM pages p LEFT JOIN previews v ON v.page_id = p.id
             WHERE p.position IS NOT NULL ORDER BY p.position"""
@@ -242,7 +256,7 @@ class Store:
     def page(self, source: str, page: int) -> PageReading | None:
         """One page of the run, without its pictures; None if there is no such page."""
         query = """
-            SELECT id, source, page, problem, digest, content, work, registration, NULL FROM pages
+            SELECT id, source, page, problem, digest, content, work, registration, template, NULL FROM pages
             WHERE source = ? AND page = ? AND position IS NOT NULL"""
         with _reported(self.path):
             row = self._database.execute(query, (storable(source), page)).fetchone()
@@ -266,6 +280,7 @@ class Store:
         content: str,
         work: str,
         registration: str | None,
+        template: str,
         preview: bytes | None,
     ) -> PageReading:
         query = """
@@ -279,6 +294,7 @@ class Store:
             content=content,
             work=work,
             registration=None if registration is None else _registration(registration),
+            template=template,
             fields=tuple(_field(*row) for row in self._database.execute(query, (row_id,))),
             preview=preview or b"",
         )
@@ -312,9 +328,18 @@ def _insert(database: sqlite3.Connection, position: int, reading: PageReading) -
     registration = None if reading.registration is None else json.dumps(asdict(reading.registration))
     row_id = database.execute(
         """
-        INSERT INTO pages (position, source, page, problem, digest, content, work, registration)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-        (position, *place, reading.problem, reading.digest, reading.content, reading.work, registration),
+        INSERT INTO pages (position, source, page, problem, digest, content, work, registration, template)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            position,
+            *place,
+            reading.problem,
+            reading.digest,
+            reading.content,
+            reading.work,
+            registration,
+            reading.template,
+        ),
     ).lastrowid
     rows = (
         (row_id, n, f.field, f.kind, f.value, float(f.confidence), f.status, f.reason, f.runner_up,

@@ -18,7 +18,9 @@ def say_next(out: Path, *, review: bool) -> None:
 
 def needs_review(batch: Batch) -> bool:
     """Whether there is anything that `omrgrade review` would show."""
-    troubles = ("unreadable", "unknown_student", "duplicate_student")
+    troubles = (
+        "unreadable", "unknown_student", "duplicate_student", "missing_page", "double_page", "out_of_order",
+    )  # fmt: skip
     return (
         bool(batch.to_review)
         or any(sheet.status in troubles for sheet in batch.marks)

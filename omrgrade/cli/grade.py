@@ -28,7 +28,19 @@ MOST_OVERLAYS = 100
 @click.command("grade")
 @click.argument("scans", nargs=-1, required=True, type=click.Path())
 @click.option(
-    "-t", "--template", "template_name", required=True, help="Template file, or a bundled one's name."
+    "-t",
+    "--template",
+    "template_names",
+    required=True,
+    multiple=True,
+    help="Template file, or a bundled one's name. Several pages a pupil: once for each, first page first.",
+)
+@click.option(
+    "--collate",
+    type=click.Choice(["identifier", "order"]),
+    default="identifier",
+    show_default=True,
+    help="How the pages of one pupil are known: by what stands on them, or by the order of the scans.",
 )
 @click.option("-k", "--key", "key_path", type=click.Path(path_type=Path), help="Answer key (CSV or XLSX).")
 @click.option("-r", "--roster", "roster_path", type=click.Path(path_type=Path), help="Pupils (CSV or XLSX).")
@@ -96,7 +108,8 @@ MOST_OVERLAYS = 100
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(
     scans: tuple[str, ...],
-    template_name: str,
+    template_names: tuple[str, ...],
+    collate: str,
     key_path: Path | None,
     roster_path: Path | None,
     output: Path,
@@ -119,13 +132,14 @@ def command(
     """Read SCANS (files, folders or URLs of JPEG, PNG, TIFF, PDF) and mark them.
 
     Writes marks.csv, readings.csv, review.csv (what to look at, least sure first), absent.csv, run.json and
-    a marked picture of every page. Prints the marks to stdout, a summary to stderr.
+    a marked picture of every page; of several pages a pupil also pages.csv (which are missing or double).
+    Prints the marks to stdout, a summary to stderr.
 
     --max-error keeps its promise with 95 % confidence on paper like that of the model's calibration set (see
     the model card, and omrgrade calibrate to use your own).
 
-    Exit codes: 0 done, 3 nothing could be graded, 4 some pages unreadable, 5 readings await review (only
-    with --fail-on-review), 130 stopped by Ctrl-C (what was read is kept and marked).
+    Exit codes: 0 done, 3 nothing could be graded, 4 some pages unreadable or missing, 5 readings await
+    review (only with --fail-on-review), 130 stopped by Ctrl-C (what was read is kept and marked).
     """
     if accept is not None and max_error is not None:
         raise click.UsageError("--accept and --max-error both set the threshold: give one of them")
@@ -142,9 +156,10 @@ def command(
     from omrgrade.roster import load_roster
     from omrgrade.store import Store
     from omrgrade.template import load_template
+    from omrgrade.template.pages import sheet_set
 
     started, clock = datetime.now().astimezone(), time.monotonic()
-    template = load_template(template_name)
+    template = sheet_set([load_template(name) for name in template_names], in_order=collate == "order")
     key = load_key(key_path, template) if key_path else None
     roster = load_roster(roster_path) if roster_path else None
     classifier = load_classifier(model)

@@ -64,7 +64,7 @@ def command(
         found = list(changes(before, after))
         if found:
             click.echo(changes_table(found, _names(roster)))
-        click.echo(_told(found, len(after.marks)), err=True)
+        click.echo(_told(found, len(after.rows)), err=True)
         click.echo(summary(after, unkeyed=unkeyed_items(run.template, key)), err=True)
         click.echo(f"Results: {out}", err=True)
         say_next(out, review=needs_review(after))

@@ -9,8 +9,8 @@ import click
 
 
 @click.command("simulate")
-@click.argument("template")
-@click.option("-n", "--count", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Pages.")
+@click.argument("templates", metavar="TEMPLATE...", nargs=-1, required=True)
+@click.option("-n", "--count", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Pupils.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same pages."
 )
@@ -37,9 +37,15 @@ import click
     help="Folder to write into.",
 )
 def command(
-    template: str, count: int, seed: int, profile: str, bent: float, data: Path | None, output: Path
+    templates: tuple[str, ...],
+    count: int,
+    seed: int,
+    profile: str,
+    bent: float,
+    data: Path | None,
+    output: Path,
 ) -> None:
-    """Fill in TEMPLATE as a class of pupils would and scan it.
+    """Fill in TEMPLATE as a class of pupils would and scan it; of several, each pupil hands in all.
 
     Writes the pages, truth.csv (what stands in every field), and key.csv and roster.csv to grade them with.
     """
@@ -47,12 +53,13 @@ def command(
 
     from omrgrade.simulate import simulate_batch
     from omrgrade.template import load_template
+    from omrgrade.template.pages import sheet_set
 
-    loaded = load_template(template)
+    loaded = sheet_set([load_template(name) for name in templates], in_order=True)
     with tqdm(total=count, unit="page", disable=not sys.stderr.isatty()) as progress:
 
         def advance(done: int) -> None:
             progress.update(done - progress.n)
 
-        simulate_batch(loaded, count, seed, profile, output, data=data, on_page=advance, bent=bent)
-    click.echo(f"{count} pages in {output}", err=True)
+        paths = simulate_batch(loaded, count, seed, profile, output, data=data, on_page=advance, bent=bent)
+    click.echo(f"{len(paths)} pages in {output}", err=True)

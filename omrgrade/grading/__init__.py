@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from omrgrade.grading.marker import Marker, place
+from omrgrade.grading.marker import NOT_COUNTED, Marker, claimed_twice
 from omrgrade.grading.register import register_of
 from omrgrade.grading.scoring import cross_check, score_field
 from omrgrade.records import AnswerKey, FieldReading, PageReading, Pupil, Roster, SheetMarks, Template
 
 __all__ = ["NOT_COUNTED", "absent_pupils", "cross_check", "mark_sheets", "score_field", "suggest_pupils"]
-
-NOT_COUNTED = frozenset({"unreadable", "duplicate_page", "set_aside"})
-"""Statuses of pages that earn no marks and do not enter a mean."""
 
 
 # ---------------------------------------------------------------- whose sheet it is
@@ -68,28 +64,10 @@ def mark_sheets(
         marks.append(markers.get(page.template, markers[""]).mark(checked, original))
         if page.digest and not page.aside:
             originals.setdefault(page.digest, marks[-1])
-    owners = defaultdict(list)
-    for sheet in marks:
-        if sheet.student_id and sheet.status not in NOT_COUNTED:
-            owners[sheet.student_id].append(sheet)
-    return tuple(
-        _claimed_twice(sheet, owners[sheet.student_id]) if len(owners[sheet.student_id]) > 1 else sheet
-        for sheet in marks
-    )
+    return claimed_twice(marks)
 
 
 def absent_pupils(marks: Iterable[SheetMarks], roster: Roster | None) -> tuple[Pupil, ...]:
     """Pupils on the roster of whom no sheet is known, in roster order."""
     present = {sheet.student_id for sheet in marks if sheet.status not in NOT_COUNTED}
     return tuple(pupil for pupil in roster.pupils if pupil.student_id not in present) if roster else ()
-
-
-def _claimed_twice(sheet: SheetMarks, owners: Sequence[SheetMarks]) -> SheetMarks:
-    if sheet.status in NOT_COUNTED:
-        return sheet
-    others = [place(other) for other in owners if other is not sheet]
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    problem = f"student number {sheet.student_id} also stands on {', '.join(others[:3])}{more}"
-    if sheet.status == "unknown_student":
-        return dataclasses.replace(sheet, problem=f"{sheet.problem}; {problem}")
-    return dataclasses.replace(sheet, status="duplicate_student", problem=problem)

@@ -19,6 +19,9 @@ from omrgrade.records import (
     Template,
 )
 
+NOT_COUNTED = frozenset({"unreadable", "duplicate_page", "set_aside"})
+"""Statuses of pages that earn no marks and do not enter a mean."""
+
 
 class Marker:
     """What marking one page needs, worked out once a batch."""
@@ -39,8 +42,11 @@ class Marker:
             groups[field.same_as or field.id].append(field.id)
         self._twins = {field.id: groups[field.same_as or field.id] for field in template.fields}
 
-    def mark(self, page: PageReading, copy_of: SheetMarks | None) -> SheetMarks:
-        """The page's row; `copy_of` is the row of the earlier page with the same pixels."""
+    def mark(self, page: PageReading, copy_of: SheetMarks | None, version: str | None = None) -> SheetMarks:
+        """The page's row; `copy_of` is the row of the earlier page with the same pixels.
+
+        version: of the sheet, as another page of it says, "" if that is not known; None: this page says it.
+        """
         row = SheetMarks(
             source=page.source,
             page=page.page,
@@ -62,7 +68,7 @@ class Marker:
             return dataclasses.replace(row, status="duplicate_page", problem=problem)
         fields = {reading.field: reading for reading in page.fields}
         # An item has a handful of outcomes: a hundred thousand sheets share them.
-        scores = tuple(self._known.setdefault(score, score) for score in self._scores(fields))
+        scores = tuple(self._known.setdefault(score, score) for score in self._scores(fields, version))
         to_review = sum(reading.status == "review" for reading in page.fields)
         student_id, problem = self._identify(fields)
         return dataclasses.replace(
@@ -76,10 +82,16 @@ class Marker:
             to_review=to_review,
         )
 
-    def _scores(self, fields: Mapping[str, FieldReading]) -> tuple[ItemScore, ...]:
+    def left_out(self, version: str) -> tuple[ItemScore, ...]:
+        """What the items earn of a page that a pupil did not hand in: nothing."""
+        items = self._items.get(version) or self._items[(self._versions or ("",))[0]]
+        return tuple(score_field(_NOT_THERE, item) for item in items)
+
+    def _scores(self, fields: Mapping[str, FieldReading], version: str | None) -> tuple[ItemScore, ...]:
         """What the items earn; all that the versions tell apart waits while the sheet's is not known."""
-        version = ""
-        if self._versions:
+        if not self._versions:
+            version = ""
+        elif version is None:
             said = self._agreed(fields, self._version_field)
             version = said.value if said.status == "read" else ""
         if version in self._items:
@@ -122,6 +134,27 @@ def _in_sheet_order(items: Sequence[KeyItem], template: Template) -> list[KeyIte
 
 
 _NOT_READ = FieldReading(field="", kind="", value="", confidence=0.0, status="review", reason="not read")
+_NOT_THERE = FieldReading(field="", kind="", value="", confidence=1.0, status="blank")
+
+
+def claimed_twice(rows: Sequence[SheetMarks]) -> tuple[SheetMarks, ...]:
+    """The rows, those of one student number flagged where there are several that count."""
+    owners = defaultdict(list)
+    for row in rows:
+        if row.student_id and row.status not in NOT_COUNTED:
+            owners[row.student_id].append(row)
+    return tuple(_flagged(row, owners[row.student_id]) for row in rows)
+
+
+def _flagged(row: SheetMarks, owners: Sequence[SheetMarks]) -> SheetMarks:
+    if row.status in NOT_COUNTED or len(owners) < 2:
+        return row
+    others = [place(other) for other in owners if other is not row]
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    problem = f"student number {row.student_id} also stands on {', '.join(others[:3])}{more}"
+    if row.status == "unknown_student":
+        return dataclasses.replace(row, problem=f"{row.problem}; {problem}")
+    return dataclasses.replace(row, status="duplicate_student", problem=problem)
 
 
 def place(page: PageReading | SheetMarks) -> str:

@@ -41,7 +41,7 @@ def statistics(results: Results) -> TestStatistics:
         said = next((reading for reading in page.fields if reading.field in names), None)
         return said.value if versions and said and said.status == "read" else ""
 
-    return analyse(list(results.sheets()), options=options, version=version)
+    return analyse(list(results.whole_sheets()), options=options, version=version)
 
 
 def rows(found: TestStatistics) -> Iterator[Sequence[Cell]]:

@@ -1,4 +1,4 @@
-"""marks.csv: a row a sheet."""
+"""marks.csv: a row a sheet; of several pages a pupil one row for all of them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ def columns(results: Results) -> tuple[str, ...]:
 
 
 def rows(results: Results) -> Iterator[Sequence[Cell]]:
-    """A sheet's points an item and their total; points stay empty while an answer awaits review."""
+    """A sheet's points an item and their total; points stay empty while an answer awaits review.
+
+    A sheet that lacks a page has no total.
+    """
     items = results.scored_items()
-    for sheet in results.batch.marks:
+    gaps = results.batch.gaps
+    for sheet in results.batch.rows:
         scores = scores_by_item(sheet)
         points: list[Cell] = [
             None if item not in scores or scores[item].outcome == "unresolved" else scores[item].points
             for item in items
         ]
-        scored = results.key is not None and sheet.status not in NOT_COUNTED
+        counts = sheet.status not in NOT_COUNTED and (sheet.source, sheet.page) not in gaps
+        scored = results.key is not None and counts
         total = (sheet.total, sheet.maximum, sheet.percent) if scored else (None, None, None)
         yield (sheet.source, sheet.page, sheet.student_id, sheet.status, *points, *total, sheet.to_review)
 

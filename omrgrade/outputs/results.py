@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from omrgrade.records import (
     AnswerKey,
@@ -49,6 +49,17 @@ class Results:
     def sheets(self) -> Iterator[tuple[PageReading, SheetMarks]]:
         """Every page with its marks, in page order."""
         return zip(self.batch.pages, self.batch.marks, strict=True)
+
+    def whole_sheets(self) -> Iterator[tuple[PageReading, SheetMarks]]:
+        """Every sheet with its marks, of several pages a pupil as if they were one; without gaps only."""
+        if not self.batch.sheets:
+            yield from self.sheets()
+            return
+        pages = list(self.batch.pages)
+        for sheet in self.batch.sheets:
+            if sheet.complete:
+                first, fields = pages[sheet.pages[0]], [f for n in sheet.pages for f in pages[n].fields]
+                yield replace(first, fields=tuple(fields)), sheet.marks
 
     def scored_items(self) -> tuple[str, ...]:
         """Ids of the items that the key gives points for, in sheet order."""

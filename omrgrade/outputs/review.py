@@ -9,12 +9,15 @@ from omrgrade.outputs.csvtext import csv_bytes
 from omrgrade.outputs.results import Cell, Results, in_doubt, page_doubt
 
 COLUMNS = ("source", "page", "student_id", "field", "value", "confidence", "runner_up", "reason")
-_WORST_FIRST = ("unreadable", "unknown_student", "duplicate_student", "duplicate_page")
+_WORST_FIRST = (
+    "unreadable", "unknown_student", "duplicate_student", "missing_page", "double_page", "out_of_order",
+    "duplicate_page",
+)  # fmt: skip
 
 
 def rows(results: Results) -> Iterator[Sequence[Cell]]:
     """Problems and doubts of whole pages (no field), then doubtful readings of the pages that count."""
-    troubled = [sheet for sheet in results.batch.marks if sheet.status in _WORST_FIRST]
+    troubled = [sheet for sheet in results.batch.rows if sheet.status in _WORST_FIRST]
     for sheet in sorted(troubled, key=lambda sheet: _WORST_FIRST.index(sheet.status)):
         yield (sheet.source, sheet.page, sheet.student_id, None, None, None, None, sheet.problem)
     for page, marks in results.sheets():

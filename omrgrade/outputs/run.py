@@ -38,7 +38,7 @@ def document(results: Results) -> dict[str, object]:
             "unreadable": batch.unreadable,
             "to_review": batch.to_review,
             "absent": len(batch.absent),
-            "sheets_by_status": dict(sorted(Counter(sheet.status for sheet in batch.marks).items())),
+            "sheets_by_status": dict(sorted(Counter(sheet.status for sheet in batch.rows).items())),
         },
         "statistics": items.summary(items.statistics(results)) if results.key else None,
         "interrupted": batch.interrupted,

@@ -41,7 +41,7 @@ def stored_results(store: Store, run: KeptRun, batch: Batch) -> Results:
         run=run.info,
         preview=preview_of(store.path, run),
         corrections=Corrections(store).entries(),
-        others=other_templates(store),
+        others=other_templates(store, run.template),
     )
 
 
@@ -58,7 +58,9 @@ def preview_of(path: Path, run: KeptRun) -> Callable[[PageReading], bytes]:
                 if entry.action == "reread" and entry.digest == digest
             ]
             kept = log.preview(again[-1]) if again else store.preview(storable(page.source), page.page)
-            return kept or _from_scan(page, other_templates(store).get(page.template, run.template))
+            return kept or _from_scan(
+                page, other_templates(store, run.template).get(page.template, run.template)
+            )
 
     return preview
 

@@ -19,7 +19,7 @@ _NAMED = 10  # so many absent pupils and unreadable pages are named; absent.csv 
 
 def marks_table(batch: Batch) -> str:
     """A row a sheet, in page order, columns aligned."""
-    return plain_table(_HEADER, [_row(sheet) for sheet in batch.marks], _TO_THE_RIGHT)
+    return plain_table(_HEADER, [_row(sheet, batch.gaps) for sheet in batch.rows], _TO_THE_RIGHT)
 
 
 def plain_table(header: Sequence[str], body: Sequence[Sequence[str]], to_the_right: Container[str]) -> str:
@@ -36,9 +36,10 @@ def plain_table(header: Sequence[str], body: Sequence[Sequence[str]], to_the_rig
     )
 
 
-def _row(sheet: SheetMarks) -> tuple[str, ...]:
-    total = f"{number_text(sheet.total)}/{number_text(sheet.maximum)}" if sheet.scores else ""
-    percent = f"{sheet.percent:.1f}" if sheet.scores else ""
+def _row(sheet: SheetMarks, gaps: Container[tuple[str, int]]) -> tuple[str, ...]:
+    scored = sheet.scores and (sheet.source, sheet.page) not in gaps
+    total = f"{number_text(sheet.total)}/{number_text(sheet.maximum)}" if scored else ""
+    percent = f"{sheet.percent:.1f}" if scored else ""
     review = "" if sheet.status in NOT_COUNTED else str(sheet.to_review)
     return (sheet.source, str(sheet.page), sheet.student_id, sheet.status, total, percent, review)
 
@@ -75,7 +76,7 @@ def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
 
     `unkeyed` are items that the key leaves out (`key.unkeyed_items`).
     """
-    counts = Counter(sheet.status for sheet in batch.marks)
+    counts = Counter(sheet.status for sheet in batch.rows)
     return "\n".join(
         line
         for line in (
@@ -88,11 +89,12 @@ def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
             ),
             _mean_line(batch),
             _review_line(batch),
+            *_gap_lines(batch),
             _counted(counts["unknown_student"], "sheet", "without a known student number"),
             _counted(counts["duplicate_student"], "sheet", "with a student number that others claim too"),
             _counted(counts["duplicate_page"], "page", "scanned twice, counted once"),
             _counted(counts["set_aside"], "page", "set aside by hand"),
-            _absent_line(batch.absent, batch.marks),
+            _absent_line(batch.absent, batch.rows),
             f"not in the key, so not scored: {', '.join(unkeyed)}" if unkeyed else "",
             "interrupted: not all pages were read" if batch.interrupted else "",
         )
@@ -120,8 +122,22 @@ def _unreadable_lines(batch: Batch) -> list[str]:
     return [f"  {page_line(page)}" for page in unread[:_NAMED]] + more
 
 
+def _gap_lines(batch: Batch) -> list[str]:
+    """Which sheets lack a page, or have one twice."""
+    gaps = [sheet.marks for sheet in batch.sheets if not sheet.complete and sheet.marks.problem]
+    if not gaps:
+        return []
+    named = [
+        _printable(f"  {row.student_id or f'{row.source} page {row.page}'}: {row.problem}") for row in gaps
+    ]
+    more = [f"  and {len(gaps) - _NAMED} more, see pages.csv"] if len(gaps) > _NAMED else []
+    head = _counted(len(gaps), "sheet", "whose pages are not all there, or not sure, so without a total:")
+    return [head, *named[:_NAMED], *more]
+
+
 def _mean_line(batch: Batch) -> str:
-    scored = [sheet for sheet in batch.marks if sheet.scores]
+    gaps = batch.gaps
+    scored = [sheet for sheet in batch.rows if sheet.scores and (sheet.source, sheet.page) not in gaps]
     if not scored:
         return ""
     points, percent = mean(sheet.total for sheet in scored), mean(sheet.percent for sheet in scored)
@@ -131,7 +147,7 @@ def _mean_line(batch: Batch) -> str:
 
 
 def _review_line(batch: Batch) -> str:
-    sheets = _counted(sum(1 for sheet in batch.marks if sheet.to_review), "sheet")
+    sheets = _counted(sum(1 for sheet in batch.rows if sheet.to_review), "sheet")
     return _counted(batch.to_review, "reading", f"to review on {sheets}")
 
 

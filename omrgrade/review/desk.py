@@ -114,7 +114,7 @@ class Desk:
     def _load(self, store: Store) -> None:
         entries = Corrections(store).entries()
         self._log = entries[-1].id if entries else 0
-        self.others: dict[str, Template] = other_templates(store)
+        self.others: dict[str, Template] = other_templates(store, self.run.template)
         self._views = [self._view(n, page) for n, page in enumerate(self._corrected(store, None))]
         self._places = {(storable(v.sheet.source), v.sheet.page): n for n, v in enumerate(self._views)}
         self._note(entries)
@@ -145,7 +145,7 @@ class Desk:
             return set()
         self._log = new[-1].id
         if any(entry.action == "reread" for entry in new):
-            self.others = other_templates(store)
+            self.others = other_templates(store, self.run.template)
         changed = {self._places[e.source, e.page] for e in new if (e.source, e.page) in self._places}
         found = [(n, store.page(v.sheet.source, v.sheet.page)) for n in changed if (v := self._views[n])]
         there = [(n, page) for n, page in found if page is not None]

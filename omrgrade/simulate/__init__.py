@@ -192,6 +192,7 @@ def simulate_batch(
 ) -> list[Path]:
     """Write a class of `count` pupils: images, truth.csv, key.csv, roster.csv; returns the images' paths.
 
+    Of a set of several pages (`template.pages.sheet_set`) there is an image a page, and one key for all.
     `bent`: see `simulate_page`. `data` is an MNIST ``.npz``; `on_page` is called with the number of pages
     done.
     """
@@ -204,9 +205,11 @@ def simulate_batch(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for n, pupil in enumerate(roster, 1):
-            page = _pupils_page(template, pupil, key, (seed, n), profile, digits, bent)
-            paths.append(save_capture(page.capture, directory / f"page-{n:03d}"))
-            truths.append((paths[-1].name, 1, page.truth))
+            for number, made in enumerate(template.pages or (template,)):
+                page = _pupils_page(made, pupil, key, (seed, n), number, profile, digits, bent)
+                stem = f"page-{n:03d}-{number + 1}" if template.pages else f"page-{n:03d}"
+                paths.append(save_capture(page.capture, directory / stem))
+                truths.append((paths[-1].name, 1, page.truth))
             if on_page:
                 on_page(n)
         write_key(directory / "key.csv", key)
@@ -224,12 +227,15 @@ def _pupils_page(
     template: Template,
     pupil: Pupil,
     key: Answers,
-    seed: tuple[int, ...],
+    seed: tuple[int, int],
+    number: int,
     profile: str,
     digits: Digits,
     bent: float,
 ) -> SimulatedPage:
+    """A pupil's page, from 0; all that one pupil fills in are by one hand."""
     rng = np.random.default_rng(seed)
     habits = make_habits(rng, faintest=_FAINTEST.get(profile, 0.35))
+    rng = np.random.default_rng((*seed, number)) if number else rng
     truth = fill_in(template, pupil.student_id, key, habits, rng)
     return _simulate(template, truth, habits, profile, None, digits, rng, bent)

@@ -73,8 +73,9 @@ def fill_in(
     """What one pupil writes: field -> value, "" for nothing, several marks joined by "+"."""
     values: dict[str, str] = {}
     for made in template.fields:
-        if made.kind == "barcode":
-            values[made.id] = ""  # printed, not filled in
+        if made.kind == "barcode":  # printed, where nothing else says whose the sheet is
+            alone = made.role == "identifier" and _identifier(template) is None
+            values[made.id] = student_id if alone else ""
         elif made.same_as:
             values[made.id] = values.get(made.same_as, "")
         elif made.role == "identifier":

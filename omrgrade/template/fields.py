@@ -50,6 +50,8 @@ def _expand(entry: Mapping) -> list[Field]:
         raise entry.error("id", "is a column of marks.csv", fix="rename the field", received=min(clash))
     if role == "item" and kind == "barcode":
         raise entry.error("role", "of a barcode is identifier or info: nobody answers with one")
+    if role != "info" and entry.flag("sheet", default=False):
+        raise entry.error("sheet", "says which pages belong together, not whose they are", fix="role: info")
     label = entry.text("label", default="{n}" if role == "item" else "")
     return [
         Field(
@@ -76,6 +78,7 @@ def _expand(entry: Mapping) -> list[Field]:
             decimals=entry.integer("decimals", 1, 10) if "decimals" in entry else 0,
             over=int(entry.numbers("boxes", 1, 10)[0]) if kind == "fraction" else 0,
             version=entry.flag("version", default=False),
+            sheet=entry.flag("sheet", default=False),
             part=entry.flag("part", default=False),
             legal=read_legal(entry.mapping("legal")) if "legal" in entry else None,
             square=entry.flag("square", default=False),

@@ -134,7 +134,7 @@ KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
         _number_grid,
         ("boxes", "options", "columns", "direction", "empty", "square", "struck_out", "legal"),
     ),
-    "barcode": (_barcode, ("formats",)),
+    "barcode": (_barcode, ("formats", "version", "sheet")),
 }
 """kind -> how its boxes are laid out, and the keys it has besides the common ones."""
 

@@ -50,6 +50,7 @@ class Sheet:
     name: str
     template: Template
     picture: Callable[[], bytes]  # JPEG of the upright page
+    leaf: int  # the same for the pages that belong together
 
 
 def pupils_files(results: Results, *, answers: bool = True) -> Iterator[tuple[str, bytes]]:
@@ -69,16 +70,29 @@ def class_file(results: Results, *, answers: bool = True) -> tuple[str, bytes]:
 
 def _sheets(results: Results) -> Iterator[Sheet]:
     names = {pupil.student_id: pupil.name for pupil in results.roster.pupils} if results.roster else {}
-    for page, marks in results.sheets():
-        if marks.status not in NOT_COUNTED and marks.scores:
-            template = results.template_of(page)
-            yield Sheet(
-                page=page,
-                marks=marks,
-                name=names.get(marks.student_id, ""),
-                template=template,
-                picture=partial(_picture, results, page, template),
-            )
+    for leaf, page, marks in _leaves(results):
+        template = results.template_of(page)
+        yield Sheet(
+            page=page,
+            marks=marks,
+            name=names.get(marks.student_id, ""),
+            template=template,
+            picture=partial(_picture, results, page, template),
+            leaf=leaf,
+        )
+
+
+def _leaves(results: Results) -> Iterator[tuple[int, PageReading, SheetMarks]]:
+    """Pages that count, with what belongs together, in the order in which it is handed back."""
+    if not results.batch.sheets:
+        for leaf, (page, marks) in enumerate(results.sheets()):
+            if marks.status not in NOT_COUNTED and marks.scores:
+                yield leaf, page, marks
+        return
+    pages = list(results.batch.pages)
+    for leaf, sheet in enumerate(results.batch.sheets):
+        for n in sheet.pages if sheet.marks.status not in NOT_COUNTED and sheet.marks.scores else ():
+            yield leaf, pages[n], results.batch.marks[n]
 
 
 def _picture(results: Results, page: PageReading, template: Template) -> bytes:
@@ -94,7 +108,7 @@ def _by_pupil(sheets: Iterable[Sheet]) -> list[list[Sheet]]:
     groups: dict[object, list[Sheet]] = {}
     for sheet in sheets:
         sure = sheet.marks.student_id and sheet.marks.status in ("ok", "review")
-        groups.setdefault(sheet.marks.student_id if sure else id(sheet), []).append(sheet)
+        groups.setdefault(sheet.marks.student_id if sure else sheet.leaf, []).append(sheet)
     return list(groups.values())
 
 

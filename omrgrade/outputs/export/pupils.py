@@ -11,6 +11,8 @@ from omrgrade.records import SheetMarks
 
 _SURE = frozenset({"ok", "review"})
 """Statuses of sheets whose pupil is known."""
+_GAPS = ("missing_page", "double_page", "out_of_order")
+"""Statuses of sheets of which a page is not there, or not surely."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ class Marked:
 
 def marked(results: Results) -> Marked:
     """Every pupil's mark. A pupil with two sheets has none until somebody has said which one counts."""
-    sure = {m.student_id: m for m in results.batch.marks if m.status in _SURE and m.student_id}
+    sure = {m.student_id: m for m in results.batch.rows if m.status in _SURE and m.student_id}
     pupils = results.roster.pupils if results.roster else ()
     names = {pupil.student_id: pupil.name for pupil in pupils}
     order = [p.student_id for p in pupils if p.student_id in sure] or list(sure)
@@ -62,25 +64,26 @@ def marked(results: Results) -> Marked:
         marks=tuple(PupilMark(student_id=n, name=names.get(n, ""), sheet=sure[n]) for n in order),
         without_mark=tuple(_without_mark(results, sure)),
         without_pupil=tuple(_without_pupil(results)),
-        maximum=max((m.maximum for m in results.batch.marks), default=0.0),
+        maximum=max((m.maximum for m in results.batch.rows), default=0.0),
     )
 
 
 def _without_mark(results: Results, sure: Mapping[str, SheetMarks]) -> Iterator[Unmatched]:
-    claimed = {m.student_id for m in results.batch.marks if m.status == "duplicate_student"}
+    claimed = {m.student_id: m for m in results.batch.rows if m.status in ("duplicate_student", *_GAPS)}
     for pupil in results.roster.pupils if results.roster else ():
         if pupil.student_id not in sure:
-            twice = pupil.student_id in claimed
+            sheet = claimed.get(pupil.student_id)
+            why = sheet.problem if sheet and sheet.status in _GAPS else "several sheets bear this number"
             yield Unmatched(
                 who=f"{pupil.student_id} {pupil.name}".strip(),
-                reason="several sheets bear this number" if twice else "no sheet",
+                reason=why if sheet else "no sheet",
                 student_id=pupil.student_id,
                 name=pupil.name,
             )
 
 
 def _without_pupil(results: Results) -> Iterator[Unmatched]:
-    for sheet in results.batch.marks:
+    for sheet in results.batch.rows:
         unread = sheet.status == "unreadable"
         if (sheet.status in NOT_COUNTED and not unread) or (sheet.status in _SURE and sheet.student_id):
             continue

@@ -68,7 +68,7 @@ def context(results: Results) -> dict[str, Any]:
         "residuals": residual_histogram(residuals, _refused(results)),
         "rescans": rescans(results),
         "counts": {
-            "sheets": len(counted),
+            "sheets": sum(m.status not in NOT_COUNTED for m in results.batch.rows),
             "readings": len(readings),
             "blank": sum(reading.status == "blank" for reading in readings),
             "review": sum(reading.status == "review" for reading in readings),
@@ -77,7 +77,7 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def _totals(results: Results, found: TestStatistics) -> Any:
-    scored = [m for _, m in results.sheets() if m.status not in NOT_COUNTED and m.scores]
+    scored = [m for m in results.batch.rows if _scored(results, m)]
     doubts = [any(score.outcome == "unresolved" for score in m.scores) for m in scored]
     return totals_histogram(
         [(m.total, doubt) for m, doubt in zip(scored, doubts, strict=True)], found.maximum
@@ -86,9 +86,14 @@ def _totals(results: Results, found: TestStatistics) -> Any:
 
 def _sheets(results: Results) -> Iterator[dict[str, Any]]:
     names = {pupil.student_id: pupil.name for pupil in results.roster.pupils} if results.roster else {}
-    for _, marks in results.sheets():
-        scored = bool(marks.scores) and marks.status not in NOT_COUNTED
-        yield {"marks": marks, "name": names.get(marks.student_id, ""), "scored": scored}
+    for marks in results.batch.rows:
+        name = names.get(marks.student_id, "")
+        yield {"marks": marks, "name": name, "scored": _scored(results, marks)}
+
+
+def _scored(results: Results, marks: SheetMarks) -> bool:
+    gap = (marks.source, marks.page) in results.batch.gaps
+    return bool(marks.scores) and marks.status not in NOT_COUNTED and not gap
 
 
 def rescans(results: Results) -> list[Rescan]:
