@@ -26,8 +26,10 @@ OWN = ""
 def templates_offered(desk: Desk) -> list[dict[str, Any]]:
     """The run's template and those that come with omrgrade, each with where its corners lie on its page."""
     own = desk.run.template
+    mine = [_offer(t.name, t) for t in own.pages] or [_offer(OWN, own)]
+    known = {own.digest, *(page.digest for page in own.pages)}
     others = [load_template(name) for name in bundled_templates()]
-    return [_offer(OWN, own), *(_offer(t.name, t) for t in others if t.digest != own.digest)]
+    return [*mine, *(_offer(t.name, t) for t in others if t.digest not in known)]
 
 
 def _offer(name: str, template: Template) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def read_by_hand(desk: Desk, pictures: Pictures, n: int, name: str, corners: Any
 
     corners: as `reference_points`, shares (0-1) of the page's picture, or None to search for them.
     """
-    template = desk.run.template if name == OWN else load_template(_bundled(name))
+    template = desk.run.template if name == OWN else _named(desk, name)
     sheet, _ = desk.sheet(n)
     scan = _scan(sheet, pictures.page(n))
     shown = _checked(corners, scan) if corners is not None else ()
@@ -56,10 +58,13 @@ def read_by_hand(desk: Desk, pictures: Pictures, n: int, name: str, corners: Any
     return Rereading(page=page, template=template), how if name == OWN else f"{how}, template {name}"
 
 
-def _bundled(name: str) -> str:
+def _named(desk: Desk, name: str) -> Template:
+    """A page of the run's set, or a bundled template."""
+    if own := [page for page in desk.run.template.pages if page.name == name]:
+        return own[0]
     if name not in bundled_templates():
         raise OmrgradeError("there is no such template", received=name)
-    return name
+    return load_template(name)
 
 
 def _scan(sheet: PageReading, picture: bytes) -> Scan:

@@ -25,17 +25,20 @@ from omrgrade.errors import OutputError
 from omrgrade.grading import NOT_COUNTED, mark_sheets
 from omrgrade.grading.classlist import class_rows, is_class_list
 from omrgrade.grading.register import Register
+from omrgrade.grading.sheets import mark_set
 from omrgrade.kept import RUN_FILE, kept_run
 from omrgrade.marking import check_page
-from omrgrade.records import Correction, Field, FieldReading, PageReading, Pupil, SheetMarks, Template
+from omrgrade.records import Correction, Field, FieldReading, PageReading, Pupil, Sheet, SheetMarks, Template
 from omrgrade.review.checks import BOXED, check_decision
 from omrgrade.store import Store, storable
 
-WORST_FIRST = ("unreadable", "misplaced", "unknown_student", "duplicate_student")
+GAPS = ("missing_page", "double_page", "out_of_order")
+"""What may be wrong with a sheet of several pages."""
+WORST_FIRST = ("unreadable", "misplaced", "unknown_student", "duplicate_student", *GAPS)
 """What may be wrong with a whole page and is settled here: statuses of sheets, and boxes that lie badly."""
 OFFERED = 5  # pupils offered for a doubtful number
 RECENT = 30  # decisions listed
-PAGE_WORDS = {"aside": "set aside", "confirm": "boxes lie well"}
+PAGE_WORDS = {"aside": "set aside", "confirm": "boxes lie well", "whole": "counts as it is"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +80,7 @@ class Seen:
 class _View:
     """What is remembered of a page: enough for lists, not its readings."""
 
-    sheet: PageReading  # with its identifiers only
+    sheet: PageReading  # with only what says whose it is
     doubts: list[tuple[Field, FieldReading]] = field(default_factory=list)
     digits: dict[str, list[Seen]] = field(default_factory=dict)  # by the digit read
     pupils: dict[str, Pupil] = field(default_factory=dict)  # of a class list: by the field of their row
@@ -131,7 +134,13 @@ class Desk:
     def _mark(self) -> None:
         """Whose the pages are, and which of them count, by what is known of their pupils."""
         sheets = [view.sheet for view in self._views]
-        self._marks = mark_sheets(sheets, self.run.template, None, self.run.roster, self.others)
+        self._leaves: dict[int, Sheet] = {}  # of several pages a pupil: the sheet of each page
+        run = self.run
+        if run.template.pages:
+            found, self._marks = mark_set(sheets, run.template, None, run.roster, self.others)
+            self._leaves = {n: sheet for sheet in found for n in sheet.pages}
+        else:
+            self._marks = mark_sheets(sheets, run.template, None, run.roster, self.others)
         self._double: dict[str, list[int]] = defaultdict(list)
         for n, marks in enumerate(self._marks):
             if marks.status == "duplicate_student":
@@ -163,7 +172,7 @@ class Desk:
         template = self.template_of(page)
         fields = {f.id: f for f in template.fields}
         known = [(fields[r.field], r) for r in page.fields if r.field in fields]
-        identifiers = tuple(reading for f, reading in known if f.role == "identifier")
+        identifiers = tuple(r for f, r in known if f.role == "identifier" or f.sheet)
         view = _View(sheet=replace(page, fields=identifiers, crops=(), preview=b""))
         digits: dict[str, list[Seen]] = defaultdict(list)
         groups: set[str] = set()
@@ -219,7 +228,16 @@ class Desk:
         registration, status = self._views[n].sheet.registration, self._marks[n].status
         if registration and registration.doubt and status not in NOT_COUNTED:
             return "misplaced"
+        if status in GAPS and n not in self._to_settle(self._leaves[n]):
+            return ""
         return status if status in WORST_FIRST else ""
+
+    def _to_settle(self, sheet: Sheet) -> tuple[int, ...]:
+        """The pages of a sheet with a gap that are shown for it: those that are there twice, or the first."""
+        if sheet.marks.status != "double_page":
+            return sheet.pages[:1]
+        pairs = list(zip(sheet.pages, sheet.templates, strict=True))
+        return tuple(n for n, name in pairs if sheet.templates.count(name) > 1)
 
     def _trouble(self, n: int, kind: str) -> Trouble:
         sheet = self._views[n].sheet
@@ -320,8 +338,12 @@ class Desk:
         return self._register.nearest(reading)[:OFFERED] if self._register else []
 
     def also(self, n: int) -> list[int]:
-        """Other pages that count and have the same student number."""
+        """Other pages that count and have the same student number, or are of the same sheet."""
         with self._lock:
+            if n in self._leaves and self._marks[n].status in GAPS:
+                sheet = self._leaves[n]
+                wanted = self._to_settle(sheet) if self._marks[n].status == "double_page" else sheet.pages
+                return [other for other in wanted if other != n]
             return [other for other in self._double.get(self._marks[n].student_id, []) if other != n]
 
     def expected(self, field_id: str) -> list[str]:
@@ -346,7 +368,7 @@ class Desk:
             f, reading, _ = self.field(n, field_id)
             old = reading.boxes[box - 1].value if 0 < box <= len(reading.boxes) else reading.value
             check_decision(f, box, action, value)
-        elif action not in ("aside", "confirm"):
+        elif action not in PAGE_WORDS:
             raise OutputError("that cannot be decided about a whole page", received=action)
         return Decision(
             source=sheet.source,

@@ -419,7 +419,8 @@ function moveTile(key) {
 
 // ---------------------------------------------------------------- whole pages
 
-const statusWords = { unreadable: "could not be read", misplaced: "may have been read beside its boxes", unknown_student: "is of an unknown pupil", duplicate_student: "has the number of another sheet" };
+const statusWords = { unreadable: "could not be read", misplaced: "may have been read beside its boxes", unknown_student: "is of an unknown pupil", duplicate_student: "has the number of another sheet", missing_page: "lacks another page", double_page: "is there twice", out_of_order: "does not come in turn" };
+const gaps = ["missing_page", "out_of_order"];
 
 function drawTrouble() {
   const page = state.troubles[state.trouble];
@@ -428,7 +429,7 @@ function drawTrouble() {
   return el("section", { className: "card", "data-key": page.key },
     el("div", { className: "where" }, el("h2", {}, `${page.source}, page ${page.number}`), el("span", {}, statusWords[page.status])),
     el("p", { className: "why" }, page.problem),
-    unread ? rereading(page) : page.status === "misplaced" ? misplaced(page) : assigning(page),
+    unread ? rereading(page) : page.status === "misplaced" ? misplaced(page) : gaps.includes(page.status) ? gap(page) : assigning(page),
     el("div", { className: "acts" },
       button("Set aside, do not count", "S", () => setAside(page)),
       button("Whole page", "Space", () => showPage(page)),
@@ -460,6 +461,19 @@ function misplaced(page) {
 
 async function liesWell(page) {
   await decide([{ page: page.page, field: "", box: 0, action: "confirm", value: "", version: page.version }], "The boxes lie well");
+  draw();
+}
+
+function gap(page) {
+  const words = page.status === "missing_page" ? "Nothing more was handed in: the missing page earns nothing" : "These pages belong together";
+  return [el("p", {}, page.status === "missing_page"
+    ? "The other page may be among those whose number is in doubt, or could not be read: settle these first."
+    : "Do the pages show one hand? If not, set them aside and scan them again in turn."),
+  el("div", { className: "acts" }, button(words, "Enter", () => countsWhole(page), { className: "main" })), assigning(page)];
+}
+
+async function countsWhole(page) {
+  await decide([{ page: page.page, field: "", box: 0, action: "whole", value: "", version: page.version }], "The sheet counts as it is");
   draw();
 }
 
@@ -539,7 +553,7 @@ function scanWithHandles(page) {
 
 function drawDecided() {
   if (!state.recent.length) return el("p", { className: "quiet" }, "Nothing has been decided yet.");
-  const words = { set: "set to", blank: "blank", illegible: "illegible", doubt: "put under review", aside: "set aside", reread: "read again", confirm: "boxes lie well" };
+  const words = { set: "set to", blank: "blank", illegible: "illegible", doubt: "put under review", aside: "set aside", reread: "read again", confirm: "boxes lie well", whole: "counts as it is" };
   return el("ul", { className: "list" }, state.recent.map((entry) => el("li", {},
     el("span", { className: "what" }, `${entry.field || "page"}${entry.box ? ` box ${entry.box}` : ""}: `,
       el("b", {}, `${words[entry.action]} ${entry.action === "set" ? entry.value : ""}`), entry.old ? ` (was ${entry.old})` : "",
@@ -601,6 +615,7 @@ function keyInPages(event, key) {
   if (key === "/") return focusSearch();
   if (key === "C" && page.status === "unreadable" && !state.corners) return [...document.querySelectorAll(".acts button")].find((one) => one.textContent.startsWith("Show the corners")).click();
   if (key === "Enter" && page.status === "misplaced") return liesWell(page);
+  if (key === "Enter" && gaps.includes(page.status)) return countsWhole(page);
   if (key === "Enter" && state.corners) return byId("read").click();
   return null;
 }
