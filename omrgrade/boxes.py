@@ -15,7 +15,7 @@ box is blank, if it is a digit with less than this confidence.
 Not `Policy.accept`: whoever raises that wants to see more, and must not get blanks for doubts instead.
 """
 
-UNCUT_TRUST = 10.0
+UNCUT_TRUST = 40.0
 """How much more a digit seen with the line left in counts: print across a digit seldom makes another digit,
 while a digit that lost a stroke often looks like one."""
 

@@ -137,11 +137,11 @@ def test_two_equal_views_are_that_view(found):
     assert either_view(found, found) == pytest.approx(found, abs=1e-6)
 
 
-@given(st.integers(0, 9), st.integers(0, 9), st.floats(0.99, 1), st.floats(0.99, 1))
+@given(st.integers(0, 9), st.integers(0, 9), st.floats(0.995, 1), st.floats(0.995, 1))
 def test_of_two_sure_views_the_uncut_one_prevails_but_is_not_sure_any_more(one, two, sure, also_sure):
     merged = either_view(one_sure(one, sure), one_sure(two, also_sure))
     ink = Ink(image=STROKE, uncut=STROKE, contrast=120, noise=1, lines=1)
-    reading = read_box(ink, merged, Policy(accept=0.95))
+    reading = read_box(ink, merged, Policy(accept=0.98))
     assert reading.value == DIGITS[two]
     assert reading.status == ("read" if one == two else "review")
     if one != two:

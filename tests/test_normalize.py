@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omrgrade.normalize import normalize, normalize_all, to_mnist
+from omrgrade.normalize.paper import flatten
 from omrgrade.records import Crop
 from omrgrade.resources import bundled
 
@@ -175,3 +176,13 @@ def test_two_lines_that_meet_at_the_edge_are_a_grids_where_nothing_is_inside():
     assert normalize(Crop(pixels=crop, margin=0)).uncut is None
     cv2.line(crop, (40, 20), (25, 50), 40, 4)
     assert not normalize(Crop(pixels=crop, margin=0)).empty
+
+
+@pytest.mark.parametrize("width", [18, 22, 26])
+def test_strokes_thicker_than_any_pen_stay_black_up_to_their_blur(width):
+    """A 1 that reaches both edges of its crop is no shadow, nor is the blur along it."""
+    grey = np.full((1, 64, 64), 230, np.uint8)
+    cv2.line(grey[0], (24, -5), (40, 70), 20, width)
+    grey[0] = cv2.GaussianBlur(grey[0], (0, 0), 3)
+    ink = grey[0] < 125
+    assert flatten(grey)[0][ink].min() > 70

@@ -39,7 +39,7 @@ class Settings:
     seed: int = 0
     learning_rate: float = 0.001
     validation_split: float = 0.1
-    patience: int = 6  # epochs without a better val_loss before stopping
+    patience: int = 6  # epochs without a better val_loss before stopping; half of them if that is more
     without: tuple[str, ...] = ()  # names of sources that are left out, to see what they bring
     teachers: tuple[Path, ...] = ()  # exported networks to learn from as well
     bits: int = 8  # of the exported network's weights: 8 (see quantise), or 32 as they were trained
@@ -184,7 +184,12 @@ def _callbacks(settings: Settings) -> list[Any]:
     from keras import callbacks
 
     chosen = [
-        callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience, restore_best_weights=True),
+        callbacks.EarlyStopping(
+            monitor="val_loss",
+            # val_loss hardly falls before the rate does: a long training must not stop while it is high
+            patience=max(settings.patience, settings.epochs // 2),
+            restore_best_weights=True,
+        ),
         _progress(settings.epochs),
     ]
     if settings.network != "seed":  # the seed's network keeps Adam's constant rate
