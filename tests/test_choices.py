@@ -179,3 +179,47 @@ def test_bubbles_of_several_sizes_and_labels_keep_their_order():
 
 def test_a_page_without_bubbles_has_no_readings():
     assert read() == []
+
+
+def struck(crop, angles, dark=0.8, reach=1.7):
+    """The crop with strokes right through the bubble, degrees from the right; reach in radii."""
+    pixels, middle = crop.pixels.copy(), (SIZE - 1) / 2
+    for angle in np.radians(angles):
+        way = np.array([np.cos(angle), np.sin(angle)]) * reach * (SIZE / 2 - MARGIN)
+        a, b = (tuple(int(v * 16) for v in middle + sign * way) for sign in (-1, 1))
+        cv2.line(pixels, a, b, round(235 * (1 - dark)), 3, cv2.LINE_AA, 4)
+    return Crop(pixels=pixels, margin=MARGIN)
+
+
+@pytest.mark.parametrize("angles", [(45, 135), (30, 150), (15,), (60,)])
+def test_a_struck_out_mark_is_left_to_a_person_or_is_none(angles):
+    crops, labels = question(B="full")
+    crops[1] = struck(crops[1], angles)
+    boxes = read_bubbles([(crops, labels), *page()], Policy())[0]
+    assert (said(boxes), boxes[1].reason) == ("?B", "struck out?")
+    assert said(read_bubbles([(crops, labels), *page()], Policy(), [True] + [False] * 12)[0]) == ""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_marks_that_come_out_of_their_bubbles_are_not_struck_out(seed):
+    """A pupil who fills generously: bulges of up to a quarter of the radius all round."""
+    rng = np.random.default_rng(seed)
+    questions = page()
+    for n, (crops, _) in enumerate(questions):
+        angle, radius = np.linspace(0, 2 * np.pi, 40), (SIZE / 2 - MARGIN) * 1.1
+        waves = sum(rng.normal(0, 0.04) * np.cos(k * angle + rng.uniform(0, 6)) for k in (3, 5, 8, 11))
+        points = radius * (1 + waves)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+        pixels = crops[n % 5].pixels.copy()
+        cv2.fillPoly(pixels, [np.int32((points + (SIZE - 1) / 2) * 16)], 70, cv2.LINE_AA, 4)
+        crops[n % 5] = Crop(pixels=pixels, margin=MARGIN)
+    assert [said(boxes) for boxes in read(*questions)] == [LABELS[n % 5] for n in range(12)]
+
+
+def test_rings_round_many_bubbles_of_one_letter_are_seen():
+    questions = [question() for _ in range(6)] + page()
+    for crops, _ in questions[:6]:
+        middle = SIZE // 2
+        cv2.circle(crops[1].pixels, (middle, middle), SIZE // 2 - 2, 60, 2, cv2.LINE_AA)
+    found = read(*questions)[:6]
+    assert {said(boxes) for boxes in found} == {"?B"}
+    assert {boxes[1].reason for boxes in found} == {"a mark beside it"}

@@ -38,6 +38,9 @@ class Marks:
     dark: Floats  # of the darkest ink, 0 paper .. 1 black
     area: Floats  # share (0-1) of the inside that ink of that darkness would cover
     around: Floats  # (n, SECTORS) darkest ink outside of the outline, by direction
+    near: Floats  # (n, RAYS) darkest ink just outside of the outline, finer by direction
+    far: Floats  # (n, RAYS) lightest place from there on outwards
+    room: Bools  # (n, RAYS) rays along which the crop shows enough to tell a stroke from a bulge
 
     @property
     def ink(self) -> Floats:
@@ -58,7 +61,9 @@ def measure(questions: Sequence[Question]) -> list[Marks]:
         if printed_on and min(shape) >= COARSE:  # ink between a letter's strokes shows only in full
             marks, _ = _measured(chosen, margin, 1)
         ends = np.cumsum([len(labels) for _, labels in chosen])[:-1]
-        parts = (np.split(values, ends) for values in (marks.dark, marks.area, marks.around))
+        parts = (np.split(values, ends) for values in (
+            marks.dark, marks.area, marks.around, marks.near, marks.far, marks.room,
+        ))  # fmt: skip
         result |= {n: Marks(*part) for n, part in zip(members, zip(*parts, strict=True), strict=True)}
     return [result[n] for n in range(len(questions))]
 
@@ -163,10 +168,13 @@ def _marks(
     prints = printed(dark, blank, groups, where, fine=fine)
     darkest, area = np.empty(len(dark), np.float32), np.empty(len(dark), np.float32)
     around = np.empty((len(dark), len(where.sectors)), np.float32)
+    near, far = (np.empty((len(dark), len(rays)), np.float32) for rays in (where.near, where.far))
     for group in dict.fromkeys(groups):
         members = np.array([n for n, other in enumerate(groups) if other == group])
         picture = prints.pictures.get(group)
-        around[members] = _around(dark[members], picture, where.sectors)
+        around[members] = _around(dark[members], where.sectors)
+        near[members] = _along(dark[members], where.near).max(axis=2)
+        far[members] = _along(dark[members], where.far).min(axis=2)
         if picture is None:
             darkest[members], area[members] = _inked(dark[members][:, where.inside])
             continue
@@ -180,7 +188,15 @@ def _marks(
         left = np.maximum((ink - share) / (1 - share), 0) / darkest[members]
         area[members] = np.maximum(np.where(left < CERTAIN, left * DOUBTED, left), LEAST)
         darkest[members[(left < NO_MORE) & (ink < UNLIKE * share)]] = LEAST
-    return Marks(darkest, area, _unusual(around, groups)), bool(prints.pictures)
+    marks = Marks(
+        dark=darkest,
+        area=area,
+        around=_unusual(around, groups),
+        near=_unusual(near, groups),
+        far=_unusual(far, groups),
+        room=np.broadcast_to(where.room, far.shape),
+    )
+    return marks, bool(prints.pictures)
 
 
 def _inked(inside: Floats) -> tuple[Floats, Floats]:
@@ -196,10 +212,14 @@ def _inked(inside: Floats) -> tuple[Floats, Floats]:
     return dark.astype(np.float32), area.astype(np.float32)
 
 
-def _around(dark: Floats, picture: Floats | None, sectors: Sequence[Bools]) -> Floats:
+def _around(dark: Floats, sectors: Sequence[Bools]) -> Floats:
     """The darkest ink (n, sectors) on the paper round bubbles (n, h, w), by direction."""
-    more = dark if picture is None else dark - picture
-    return np.stack([_darkest(more[:, sector]) for sector in sectors], axis=1)
+    return np.stack([_darkest(dark[:, sector]) for sector in sectors], axis=1)
+
+
+def _along(dark: Floats, rays: NDArray[np.intp]) -> Floats:
+    """Bubbles (n, h, w) at the places along each ray: (n, rays, places)."""
+    return dark.reshape(len(dark), -1)[:, rays]
 
 
 def _unusual(around: Floats, groups: Sequence[Group]) -> Floats:

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from omrgrade.choices.measuring import Marks
-from omrgrade.choices.zones import SECTORS, Bools
+from omrgrade.choices.zones import RAYS, Bools
 
-INKED = 0.45  # of the pupil's usual darkness: a direction with ink so dark is crossed by a stroke
+INKED = 0.45  # of the pupil's usual darkness: ink so dark outside of a bubble is the pupil's
 FULL = 0.45  # share of the inside: only what is filled is struck out; less is a tick or a cross itself
-OPPOSITE = SECTORS // 3  # directions between the ends of one of several strokes through a bubble, at least,
-STRAIGHT = SECTORS * 5 // 12  # and of a single one
-STROKE = SECTORS // 5  # directions that a stroke covers where it comes out, at most
-STROKES = 0.6  # share of all directions: more ink outside than this is a bubble filled too generously
-STYLE = 0.25  # share of a page's marks: with more of them struck out, that is this pupil's way of marking
+OPPOSITE = RAYS // 3  # rays between the ends of one of several strokes through a bubble, at least,
+STRAIGHT = RAYS * 5 // 12  # and of a single one
+STROKE = RAYS // 8  # rays that a stroke covers where it comes out, at most: broader ink is a generous filling
+GENEROUS = 0.07  # share of the rays along which a pupil's usual mark comes out: of who fills so, only several
+# strokes are seen, where there is room for them, as two ends may be bulges
+STYLE = 0.4  # share of a page's marks: with more of them struck out, that is this pupil's way of marking
 BESIDE = 3  # directions with ink that make a mark beside a bubble,
 RARE = 0.3  # if no more than this share of the bubbles has it: more is print
 
@@ -25,35 +26,44 @@ def struck_out(questions: Sequence[Marks], plain: Sequence[Bools], usual: float)
 
     plain: which bubbles are marked. usual: darkness of the pupil's marks.
     """
-    found = [
-        np.array([bool(mark) and area >= FULL and _crossed(around > INKED * usual)
-                  for mark, area, around in zip(marked, marks.area, marks.around, strict=True)], bool)
-        for marks, marked in zip(questions, plain, strict=True)
-    ]  # fmt: skip
-    count, every = sum(int(f.sum()) for f in found), sum(int(m.sum()) for m in plain)
+    every, ink = sum(int(m.sum()) for m in plain), INKED * usual
+    outside = [
+        (marks.near[marked] > ink).mean(axis=1) for marks, marked in zip(questions, plain, strict=True)
+    ]
+    generous = bool(every) and float(np.median(np.concatenate(outside))) > GENEROUS
+    found = []
+    for marks, marked in zip(questions, plain, strict=True):
+        far = marks.far > ink
+        ends = zip(marks.near > ink, far & marks.room if generous else far, strict=True)
+        crossed = np.array([_crossed(*end, least=3 if generous else 2) for end in ends], bool)
+        found.append(crossed & marked & (marks.area >= FULL))
+    count = sum(int(f.sum()) for f in found)
     if count > max(STYLE * every, 2):
         return [np.zeros_like(f) for f in found]
     return found
 
 
-def _crossed(inked: Bools) -> bool:
-    """Whether ink leaves in two directions that lie apart, with paper between them on both sides."""
-    if not 2 <= inked.sum() <= STROKES * SECTORS:
+def _crossed(near: Bools, far: Bools, *, least: int) -> bool:
+    """Whether strokes come out along two rays that lie apart, with paper between them on both sides.
+
+    least: so many strokes' ends there have to be in all.
+    """
+    if near.all():
         return False
-    ends = _runs(inked)
+    ends = _ends(near, far)
+    if len(ends) < least:
+        return False
     apart = OPPOSITE if len(ends) > 2 else STRAIGHT
-    return any(
-        apart <= (b - a) % SECTORS <= SECTORS - apart for n, a in enumerate(ends) for b in ends[n + 1 :]
-    )
+    return any(apart <= (b - a) % RAYS <= RAYS - apart for n, a in enumerate(ends) for b in ends[n + 1 :])
 
 
-def _runs(inked: Bools) -> list[float]:
-    """The middles of the stretches of inked directions, round the circle, that are as narrow as a stroke."""
-    start = int(np.argmin(inked))  # a direction without ink
-    turned = np.roll(inked, -start)
+def _ends(near: Bools, far: Bools) -> list[float]:
+    """Where strokes come out: stretches of rays as narrow as a stroke where they leave, and inked far out."""
+    start = int(np.argmin(near))  # a ray without ink
+    turned, away = np.roll(near, -start), np.roll(far, -start)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], turned.astype(int), [0]])))
-    stretches = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a <= STROKE]
-    return [(start + (a + b - 1) / 2) % SECTORS for a, b in stretches]
+    stretches = zip(edges[::2], edges[1::2], strict=True)
+    return [(start + (a + b - 1) / 2) % RAYS for a, b in stretches if b - a <= STROKE and away[a:b].any()]
 
 
 def beside(questions: Sequence[Marks], usual: float) -> list[Bools]:

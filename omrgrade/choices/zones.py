@@ -14,6 +14,13 @@ Bools = NDArray[np.bool_]
 INNER = 0.78  # the share of a bubble's radius that is looked at: the printed ring stays out of it
 OUTER = 1.18  # from this share of the radius on there is paper again
 SECTORS = 24  # directions round a bubble in which ink is looked for outside of it
+RAYS = 48  # finer directions, in which strokes through a bubble come out of it:
+RAY = (
+    1.12,
+    1.16,
+    1.45,
+)  # leaving it between the first two shares of the radius, and up to the third or the rim
+ROOM = 1.36
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,9 @@ class Zones:
     inside: Bools  # (h, w)
     corners: tuple[Bools, ...]  # paper: top left, top right, bottom left, bottom right
     sectors: tuple[Bools, ...]  # paper, by direction, clockwise from the right
+    near: NDArray[np.intp]  # (RAYS, m) places in the raveled crop along each ray just outside the outline,
+    far: NDArray[np.intp]  # and from there on outwards; clockwise from the right
+    room: Bools  # (RAYS,) rays along which there is paper to be seen as far as `ROOM` of the radius
     x: Floats  # (1, w) across, a corner's typical place is at -0.5 or 0.5
     y: Floats  # (h, 1) down, the same
 
@@ -39,9 +49,37 @@ def zones(height: int, width: int, margin: float) -> Zones:
         inside=distance <= INNER,
         corners=corners,
         sectors=tuple(paper & (direction == n) for n in range(SECTORS)),
+        near=_rays(height, width, margin, RAY[0], RAY[1]),
+        far=_rays(height, width, margin, RAY[1], RAY[2]),
+        room=_rim(height, width, margin) >= ROOM,
         x=(x / (2 * far_x)).astype(np.float32),
         y=(y / (2 * far_y)).astype(np.float32),
     )
+
+
+def _rays(height: int, width: int, margin: float, first: float, last: float) -> NDArray[np.intp]:
+    """Places in the raveled crop, (RAYS, m), along each ray, from one share of the radius to another."""
+    ends = np.clip(_rim(height, width, margin), first, last)
+    along = first + (ends[:, None] - first) * np.linspace(0, 1, 6)
+    middle = np.array([(height - 1) / 2, (width - 1) / 2])
+    places = np.rint(middle + along[:, :, None] * _ways(height, width, margin)[:, None]).astype(np.intp)
+    places = np.clip(places, 0, [height - 1, width - 1])
+    return places[..., 0] * width + places[..., 1]
+
+
+def _rim(height: int, width: int, margin: float) -> NDArray[np.float64]:
+    """Where each ray leaves the crop, less half a px: (RAYS,) shares of the radius."""
+    middle = np.array([(height - 1) / 2, (width - 1) / 2])
+    rim: NDArray[np.float64] = ((middle - 0.5) / np.maximum(abs(_ways(height, width, margin)), 1e-6)).min(
+        axis=1
+    )
+    return rim
+
+
+def _ways(height: int, width: int, margin: float) -> NDArray[np.float64]:
+    """(RAYS, 2) px down and across from the middle to the outline."""
+    angle = 2 * np.pi * np.arange(RAYS) / RAYS
+    return np.column_stack([np.sin(angle), np.cos(angle)]) * (height / 2 - margin, width / 2 - margin)
 
 
 def polar(
