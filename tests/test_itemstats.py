@@ -274,3 +274,7 @@ def test_a_negative_correlation_that_may_be_chance_is_a_weak_flag():
     item = analyse(sheets(points)).items[0]
     assert -0.5 < item.item_rest < 0
     assert item.suspicion == "weak"
+
+
+def test_sheets_may_go_by_one_at_a_time():
+    assert analyse(iter(sheets(SIX))) == analyse(sheets(SIX))

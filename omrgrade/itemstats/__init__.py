@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -29,6 +29,7 @@ from omrgrade.itemstats.answers import (
     correlation,
     suspicion,
 )
+from omrgrade.itemstats.gathering import Column, Gathered
 from omrgrade.itemstats.reliability import CONFIDENCE, Reliability, feldt_interval, reliability
 from omrgrade.records import ItemScore, PageReading, SheetMarks
 
@@ -130,61 +131,53 @@ class TestStatistics:
 
 
 def analyse(
-    sheets: Sequence[Sheet],
+    sheets: Iterable[Sheet],
     *,
     options: Mapping[str, Sequence[str]] | None = None,
     version: Callable[[PageReading], str] = lambda page: "",
 ) -> TestStatistics:
-    """Statistics of marked sheets; pages without scores (unreadable, scanned twice) are passed over.
+    """Statistics of marked sheets, gone through once; pages without scores (unreadable, ...) are passed over.
 
     options: the labels of an item's bubbles, so that one nobody chose is listed too; other items list the
     commonest answers. version: which one of the test a sheet is; question 1 of A and of B are two items, and
     the reliability is that of the version with the most complete sheets.
     """
-    counted = [sheet for sheet in sheets if sheet[1].scores]
-    groups: dict[str, list[Sheet]] = {}
-    for sheet in counted:
-        groups.setdefault(version(sheet[0]), []).append(sheet)
+    groups: dict[str, Gathered] = {}
+    totals: list[float] = []
+    complete, maximum = 0, 0.0
+    for page, marks in sheets:
+        if not marks.scores:
+            continue
+        groups.setdefault(version(page), Gathered()).add(page, marks)
+        totals.append(marks.total)
+        complete += all(score.outcome != "unresolved" for score in marks.scores)
+        maximum = max(maximum, marks.maximum)
     if len(groups) > 1:
         groups.pop("", None)  # nobody knows yet which questions these sheets had
     found = [_analyse_version(group, options or {}, name) for name, group in sorted(groups.items())]
     reliabilities = [told for told, _ in found if told]
     return TestStatistics(
-        sheets=len(counted),
-        complete=sum(all(s.outcome != "unresolved" for s in marks.scores) for _, marks in counted),
-        maximum=max((marks.maximum for _, marks in counted), default=0.0),
-        totals=tuple(marks.total for _, marks in counted),
+        sheets=len(totals),
+        complete=complete,
+        maximum=maximum,
+        totals=tuple(totals),
         reliability=max(reliabilities, key=lambda told: told.sheets, default=None),
         items=tuple(item for _, items in found for item in items),
     )
 
 
 def _analyse_version(
-    sheets: Sequence[Sheet], options: Mapping[str, Sequence[str]], version: str
+    gathered: Gathered, options: Mapping[str, Sequence[str]], version: str
 ) -> tuple[Reliability | None, list[ItemStatistics]]:
     """Reliability and items of sheets that have the same questions."""
-    by_item = [{score.item: score for score in marks.scores} for _, marks in sheets]
-    values = [{reading.field: reading.value for reading in page.fields} for page, _ in sheets]
-    names = list(dict.fromkeys(name for scores in by_item for name in scores))
-    points = np.array([[_points(scores.get(name)) for name in names] for scores in by_item])
-    points = points.reshape(len(sheets), len(names))
-    maxima = np.array([max(s[name].max_points for s in by_item if name in s) for name in names])
+    points = gathered.points()
+    maxima = np.array([column.maximum for column in gathered.items.values()])
     items = [
-        _item(
-            [(v.get(name, ""), s[name]) for v, s in zip(values, by_item, strict=True) if name in s],
-            points[has := np.array([name in s for s in by_item]), column],
-            _rest(points, maxima, column)[has],
-            options.get(name, ()),
-        )
-        for column, name in enumerate(names)
+        _item(column, points[column.rows, n], _rest(points, maxima, n)[column.rows], options.get(name, ()))
+        for n, (name, column) in enumerate(gathered.items.items())
     ]
     told = reliability(points, maxima)
     return told and replace(told, version=version), [replace(item, version=version) for item in items]
-
-
-def _points(score: ItemScore | None) -> float:
-    """Points earned; NaN where the answer awaits review or the sheet has no such item."""
-    return math.nan if score is None or score.outcome == "unresolved" else score.points
 
 
 def _rest(points: Reals, maxima: Reals, column: int) -> Reals:
@@ -195,18 +188,15 @@ def _rest(points: Reals, maxima: Reals, column: int) -> Reals:
     return np.where(known, np.nansum(others, axis=1) / np.where(possible > 0, possible, 1.0), math.nan)
 
 
-def _item(
-    answered: Sequence[tuple[str, ItemScore]], points: Reals, rest: Reals, options: Sequence[str]
-) -> ItemStatistics:
-    """Statistics of one item over the n sheets that have it (value, score); `points` and `rest`: (n,)."""
-    scores = [score for _, score in answered]
-    top = max(score.max_points for score in scores)
+def _item(column: Column, points: Reals, rest: Reals, options: Sequence[str]) -> ItemStatistics:
+    """Statistics of one item over the n sheets that have it; `points` and `rest`: (n,)."""
+    scores, top = column.scores, column.maximum
     share = points / top if top else np.full(len(points), math.nan)
     outcomes = Counter(score.outcome for score in scores)
     earned = np.clip(share[~np.isnan(share)], 0, 1)
     item_rest = correlation(share, rest)
     upper, lower = _tails(share, rest)
-    given = [_given(value, score) for value, score in answered]
+    given = [_given(value, score) for value, score in zip(column.values, scores, strict=True)]
     right = {
         value for value, score in zip(given, scores, strict=True) if value and score.outcome == "correct"
     }

@@ -55,20 +55,23 @@ def answer_statistics(
     wrong = [value for value in commonest if value not in right][: max(0, LISTED - len(options))]
     listed = [*options, *(value for value in commonest if value in right or value in wrong)]
     named = [value if value in (None, OMITTED, *listed) else OTHER for value in given]
-    settled = sum(value is not None for value in named)
-    extra = [value for value in (OTHER, OMITTED) if value in named]
-    return tuple(
-        AnswerStatistics(
+    told = [*(str(value) for value in listed), *(value for value in (OTHER, OMITTED) if value in named)]
+    codes = {value: n for n, value in enumerate(told)}
+    code = np.array([-1 if name is None else codes[name] for name in named], np.int64)
+    settled = int((code >= 0).sum())
+
+    def of(value: str) -> AnswerStatistics:
+        gave = code == codes[value]
+        count = int(gave.sum())
+        return AnswerStatistics(
             value=value,
             right=value in right,
-            count=named.count(value),
-            share=named.count(value) / settled if settled else 0.0,
-            point_biserial=correlation(
-                np.array([math.nan if name is None else float(name == value) for name in named]), rest
-            ),
+            count=count,
+            share=count / settled if settled else 0.0,
+            point_biserial=correlation(np.where(code < 0, math.nan, gave), rest),
         )
-        for value in [*(str(value) for value in listed), *extra]
-    )
+
+    return tuple(map(of, told))
 
 
 def suspicion(

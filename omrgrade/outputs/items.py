@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from omrgrade.itemstats import TestStatistics, analyse
 from omrgrade.outputs.csvtext import csv_bytes
@@ -32,7 +33,13 @@ _RATES = (
 
 
 def statistics(results: Results) -> TestStatistics:
-    """Item analysis of the batch as it is now."""
+    """Item analysis of the batch as it is now, worked out once."""
+    if "statistics" not in results.memo:
+        results.memo["statistics"] = _analysed(results)
+    return cast(TestStatistics, results.memo["statistics"])
+
+
+def _analysed(results: Results) -> TestStatistics:
     options = {f.id: f.options for f in results.template.fields if f.kind == "choice" and not f.multiple}
     versions = results.key.versions if results.key else ()
     names = {f.id for f in results.template.fields if f.version}
@@ -41,7 +48,7 @@ def statistics(results: Results) -> TestStatistics:
         said = next((reading for reading in page.fields if reading.field in names), None)
         return said.value if versions and said and said.status == "read" else ""
 
-    return analyse(list(results.whole_sheets()), options=options, version=version)
+    return analyse(results.whole_sheets(), options=options, version=version)
 
 
 def rows(found: TestStatistics) -> Iterator[Sequence[Cell]]:

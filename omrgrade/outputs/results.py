@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from omrgrade.records import (
     AnswerKey,
@@ -41,6 +42,8 @@ class Results:
     corrections: tuple[Correction, ...] = ()  # the run's log, oldest first
     others: Mapping[str, Template] = field(default_factory=dict)  # by name, of pages read with another one
     redraw: frozenset[tuple[str, int]] | None = None  # (source, page) of the overlays wanted; None: all
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What several outputs need and is worked out once; `dataclasses.replace` begins a new one."""
 
     def template_of(self, page: PageReading) -> Template:
         """The template that a page was read with."""
