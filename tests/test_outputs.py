@@ -21,6 +21,7 @@ from omrgrade.outputs import WRITERS, check_directory, write_outputs
 from omrgrade.outputs.csvtext import csv_bytes, number_text, original_text, safe_text
 from omrgrade.outputs.drawing import GREEN, shortened, text_width
 from omrgrade.outputs.frames import marks_frame, readings_frame
+from omrgrade.outputs.items import statistics
 from omrgrade.outputs.labels import Label, Word, ink_integral, place
 from omrgrade.outputs.names import file_names
 from omrgrade.outputs.results import Results
@@ -109,6 +110,12 @@ def test_identical_runs_differ_in_run_json_only(tmp_path):
     ]
     different = {a.name for a, b in zip(one, two, strict=True) if a.read_bytes() != b.read_bytes()}
     assert different == {"run.json"}
+
+
+def test_changed_results_have_statistics_of_their_own():
+    results = Results(batch=make_batch(), template=TEMPLATE, key=KEY, roster=ROSTER)
+    assert statistics(results) is statistics(results) and statistics(results).sheets > 0
+    assert statistics(dataclasses.replace(results, batch=Batch(pages=(), marks=(), absent=()))).sheets == 0
 
 
 def test_without_a_key_there_are_no_points(tmp_path):
