@@ -82,8 +82,15 @@ def _decode(crop: Crop, formats: tuple[str, ...]) -> list[str]:
 
     names = (name for form in formats for name in FORMATS[form])
     wanted = zxingcpp.BarcodeFormats([getattr(zxingcpp.BarcodeFormat, name) for name in names])
-    found = zxingcpp.read_barcodes(np.ascontiguousarray(crop.pixels), formats=wanted)
-    return sorted({text for code in found if (text := code.text.strip())})
+    square = [getattr(zxingcpp.BarcodeFormat, name) for name in FORMATS["qr"]]
+    pixels = np.ascontiguousarray(crop.pixels)
+    for smaller in (False, True):
+        found = zxingcpp.read_barcodes(pixels, formats=wanted, try_downscale=smaller)
+        # Shrunk bars make codes that nobody printed: their one check digit fits now and then.
+        kept = [code for code in found if not smaller or code.format in square]
+        if texts := sorted({text for code in kept if (text := code.text.strip())}):
+            return texts
+    return []
 
 
 def _has(crop: Crop, share: float, darker: int) -> bool:

@@ -262,12 +262,16 @@ class Store:
             row = self._database.execute(query, (storable(source), page)).fetchone()
             return self._page(*row) if row else None
 
-    def crop(self, source: str, page: int, field: str) -> bytes:
-        """The picture (JPEG, see `cropping.field_crop`) of a field that was doubtful; else empty."""
+    def crop(self, source: str, page: int, field: str, template: str = "") -> bytes:
+        """The picture (JPEG, see `snapshots.field_picture`) of a field that was doubtful; else empty.
+
+        template: see `PageReading.template`; the picture is none of a page that was read with another one.
+        """
         query = """
-            SELECT jpeg FROM crops JOIN pages ON id = page_id WHERE source = ? AND page = ? AND field = ?"""
+            SELECT jpeg FROM crops JOIN pages ON id = page_id
+            WHERE source = ? AND page = ? AND field = ? AND template = ?"""
         with _reported(self.path):
-            row = self._database.execute(query, (storable(source), page, field)).fetchone()
+            row = self._database.execute(query, (storable(source), page, field, template)).fetchone()
         return bytes(row[0]) if row else b""
 
     def _page(

@@ -86,6 +86,26 @@ def test_stickers_are_read_as_they_are(form, text, turn):
     assert (reading.value, reading.status) == (text, "read")
 
 
+def test_bars_shrunk_to_a_third_are_not_believed():
+    code = zxingcpp.create_barcode("A-17", zxingcpp.BarcodeFormat.Code128)
+    bars = np.asarray(zxingcpp.write_barcode_to_image(code, scale=4, add_quiet_zones=False))
+    pixels = np.full((440, 560), 240, np.uint8)
+    pixels[100 : 100 + bars.shape[0], 60 : 60 + bars.shape[1]] = bars
+    seen, real = [], zxingcpp.read_barcodes
+
+    def read_barcodes(image, *, formats, try_downscale):
+        seen.append(try_downscale)
+        return real(image, formats=formats) if try_downscale else []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zxingcpp.read_barcodes", read_barcodes)
+        assert read_barcode(Crop(pixels=pixels, margin=24), field(), "t").status == "review"
+    assert read_barcode(Crop(pixels=pixels, margin=24), field(), "t").value == "A-17" and seen == [
+        False,
+        True,
+    ]
+
+
 def test_a_template_can_ask_for_one_kind_only():
     crop = crop_of("100234", "QRCode")
     assert read_barcode(crop, field(formats=("qr",)), "t").status == "read"

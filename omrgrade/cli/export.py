@@ -19,6 +19,7 @@ _FORMATS = (
     "blackboard",
     "parquet",
     "boxes",
+    "pictures",
 )  # of outputs.export, unloaded
 
 
@@ -67,6 +68,7 @@ def command(
     moodle       filled into the grading worksheet (--into), or a table to import
     blackboard   filled into the downloaded gradebook (--into), or a new column
     parquet      marks, readings, items, for statistics
+    pictures     the fields of kind picture, a JPEG each, named by pupil
     boxes        digits that were confirmed in the review, for omrgrade train and evaluate
 
     Pupils without a mark and marks without a pupil are listed, never guessed.
@@ -85,8 +87,11 @@ def command(
         even_unreviewed=even_unreviewed,
     )
     done = export(load_results(out), output, form, options, out=out)
-    for path in done.paths:
-        click.echo(path)
+    for path in done.paths if form != "pictures" else done.paths[:1]:
+        click.echo(path.parent if form == "pictures" else path)
+    if form == "pictures":
+        _line(f"{len(done.paths)} picture{'' if len(done.paths) == 1 else 's'}")
+        return
     if form == "boxes":
         click.echo(f"{done.crops} boxes; try: omrgrade evaluate --boxes {done.paths[0]}", err=True)
     else:

@@ -44,10 +44,9 @@ class Pictures:
     def field(self, n: int, field: Field) -> bytes:
         """A field and the paper round it (`picture_rect`), as sharp as it was kept."""
         sheet, _ = self._desk.sheet(n)
-        if not sheet.template:
-            with self._desk.open() as store:
-                if kept := store.crop(sheet.source, sheet.page, field.id):
-                    return kept
+        with self._desk.open() as store:
+            if kept := store.crop(sheet.source, sheet.page, field.id, template=sheet.template):
+                return kept
         return self._cut(n, picture_rect(field))
 
     def box(self, n: int, box: Rect) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from omrgrade.records import Correction, Field, FieldReading, Rect
+from omrgrade.records import Correction, Field, FieldReading, Rect, Template
 from omrgrade.review.checks import BOXED
 from omrgrade.review.desk import Desk, Doubt, Seen, Trouble
 from omrgrade.snapshots import picture_rect
@@ -42,19 +43,27 @@ def field(desk: Desk, n: int, f: Field, reading: FieldReading, version: int) -> 
         "other": reading.runner_up,
         "confidence": round(reading.confidence, 4),
         "boxes": _boxes(f, reading) if f.kind in BOXED else [],
-        "keys": _keys(f),
+        "keys": _keys(f, desk.run.key.versions if desk.run.key else ()),
         "places": [_percent(box, shown) for box in f.boxes],
         "shape": round(shown.width / shown.height, 4),
         "onPage": _percent(shown, whole),
         "student": row.student_id if row else marks.student_id,
         "name": row.name if row else _name(desk, marks.student_id),
         "pupils": [{"id": p.student_id, "name": p.name} for p in pupils],
+        "pictures": _pictures(template) if f.role == "identifier" else [],
         "version": version,
     }
 
 
-def _keys(f: Field) -> list[str]:
-    """What can be typed there: marks, or characters of a number."""
+def _pictures(template: Template) -> list[str]:
+    """Fields that nobody reads but people: a name says whose sheet it is where the number does not."""
+    return [f.id for f in template.fields if f.kind == "picture"]
+
+
+def _keys(f: Field, versions: Sequence[str]) -> list[str]:
+    """What can be typed there: marks, versions, or characters of a number."""
+    if f.version and f.kind == "barcode":
+        return list(versions)
     if f.bubble_columns:
         return list(dict.fromkeys(label for labels in f.bubble_columns for label in labels))
     sign = "-" if "sign" in f.parts else ""
@@ -89,7 +98,7 @@ def trouble(desk: Desk, found: Trouble) -> Json:
         "student": found.marks.student_id,
         "name": _name(desk, found.marks.student_id),
         "version": found.version,
-        "pictures": [f.id for f in desk.template_of(sheet).fields if f.kind == "picture"],
+        "pictures": _pictures(desk.template_of(sheet)),
         "field": found.identifier.field if found.identifier else "",
         "fieldVersion": found.identifier_version,
         "value": found.identifier.value if found.identifier else "",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omrgrade.errors import OutputError
-from omrgrade.outputs.export import blackboard, boxes, canvas, moodle, plain
+from omrgrade.outputs.export import blackboard, boxes, canvas, moodle, pictures, plain
 from omrgrade.outputs.export.filling import Filled, Target, fill
 from omrgrade.outputs.export.pupils import Marked, marked
 from omrgrade.outputs.export.rawcsv import RawTable
@@ -17,7 +17,7 @@ from omrgrade.outputs.staging import staged
 
 __all__ = ["FORMATS", "Exported", "Options", "check_final", "export"]
 
-FORMATS = ("csv", "xlsx", "canvas", "moodle", "blackboard", "parquet", "boxes")
+FORMATS = ("csv", "xlsx", "canvas", "moodle", "blackboard", "parquet", "boxes", "pictures")
 _FILLED: dict[str, Callable[[RawTable, str, str], Target]] = {
     "canvas": canvas.target,
     "moodle": moodle.target,
@@ -60,6 +60,9 @@ def export(results: Results, path: str | Path | None, form: str, options: Option
         target = Path(path or out / "boxes.npz")
         data, crops = boxes.boxes_file(results)
         return Exported(paths=_publish(target.parent, [(target.name, data)]), marked=given, crops=crops)
+    if form == "pictures":
+        folder, files = Path(path or out / "pictures"), pictures.picture_files(results, out)
+        return Exported(paths=_publish(folder, files), marked=given)
     check_final(results, out, even_unreviewed=options.even_unreviewed)
     if form == "parquet":
         folder = Path(path or out / "parquet")

@@ -280,6 +280,7 @@ function drawDoubt() {
       el("span", { className: "gap" }),
       button("Whole page", "Space", () => showPage(item)),
       state.keyed ? button("Right answer", "?", showAnswer) : null),
+    pictures(item),
     item.role === "identifier" && state.roster.length ? picker(item, item) : null,
     el("div", { className: "acts" },
       button("Back", "\u2190", () => move(-1), { disabled: !state.at }),
@@ -464,6 +465,12 @@ async function liesWell(page) {
   draw();
 }
 
+/* What the sheet has cut out for people to see, e.g. the name as it was written. */
+function pictures(one) {
+  return one.pictures.map((id) => el("figure", {}, el("figcaption", { className: "quiet" }, id),
+    el("div", { className: "stage thin" }, el("img", { src: address("field", one.page, id), alt: id }))));
+}
+
 function gap(page) {
   const words = page.status === "missing_page" ? "Nothing more was handed in: the missing page earns nothing" : "These pages belong together";
   return [el("p", {}, page.status === "missing_page"
@@ -481,8 +488,7 @@ function assigning(page) {
   const number = (one, words) => page.field ? el("figure", {}, el("figcaption", { className: "quiet" }, words),
     el("div", { className: "stage" }, el("img", { src: address("field", one.page, page.field), alt: words }))) : null;
   return [
-    page.pictures.map((id) => el("figure", {}, el("figcaption", { className: "quiet" }, id),
-      el("div", { className: "stage" }, el("img", { src: address("field", page.page, id), alt: id })))),
+    pictures(page),
     number(page, "The number on this sheet"),
     page.others.map((other) => [number(other, `${other.source}, page ${other.number}`),
       el("div", { className: "acts" }, button("Whole page of that one", "", () => showPage(other)))]),
