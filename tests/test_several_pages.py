@@ -8,12 +8,16 @@ import random
 import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
+import zxingcpp
 from classroom import grade, save, table, tables
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from pypdfium2 import PdfDocument
 from test_grading import read
 
 from omrgrade.cli import cli
@@ -21,8 +25,11 @@ from omrgrade.errors import TemplateError
 from omrgrade.grading.collate import Placed, group_pages
 from omrgrade.grading.sheets import mark_set
 from omrgrade.outputs import load_results
-from omrgrade.records import AnswerKey, KeyItem, PageReading, Pupil, Roster
+from omrgrade.pipeline import read_page
+from omrgrade.records import AnswerKey, KeyItem, PageReading, Pupil, Roster, Scan
+from omrgrade.render.prefilled import prefilled_pdf
 from omrgrade.review.desk import Desk
+from omrgrade.roster import load_roster
 from omrgrade.simulate import simulate_page
 from omrgrade.template import load_template
 from omrgrade.template.pages import sheet_set
@@ -221,8 +228,6 @@ def test_everything_that_follows_takes_all_pages(classroom, scans):
     for form in ("xlsx", "moodle"):
         run("export", "out", "-f", form)
     run("annotate", "out", "-o", "copies")
-    from pypdfium2 import PdfDocument
-
     found = {path.name: len(PdfDocument(path)) for path in (classroom / "copies").glob("*.pdf")}
     assert found == {"11_Ada_Abel.pdf": 2, "12_Ben_Berg.pdf": 1, "13_Cleo_Cole.pdf": 2}
     (classroom / "key.csv").write_text(KEY.replace("q5,D,1", "q5,A,3"))
@@ -274,8 +279,6 @@ def test_a_duplex_scan_goes_by_its_order(duplex):
     stack = []
     for n, pupil in enumerate(PUPILS):
         stack += [pixels(sides[0], values(sides[0], pupil)), backs[n == 1]]  # two backs are the same pixels
-    from PIL import Image
-
     first, *rest = [Image.fromarray(np.asarray(page)) for page in stack]
     (duplex / "scans").mkdir()
     first.save(duplex / "scans/all.tif", save_all=True, append_images=rest, dpi=(150, 150))
@@ -333,7 +336,91 @@ def test_an_unreadable_page_stands_for_the_one_that_is_due_and_every_file_begins
     ]  # fmt: skip
 
 
-# ---------------------------------------------------------------- by a code, and other rules
+# ---------------------------------------------------------------- which page it is, and codes
+
+CODE = "- {id: code, kind: barcode, role: identifier, formats: [qr], at: [74, 22], size: [20, 20]}"
+LEAF = "- {id: leaf, kind: barcode, role: info, sheet: true, at: [22, 120], size: [45, 16]}"
+
+
+def filled(page, template, answers):
+    """A printed page, its bubbles filled; pixels at 150 dpi."""
+    pixels = np.array(page)
+    for field, answer in zip(template.items, answers, strict=True):
+        x, y = (round(v * 150 / 25.4) for v in field.boxes[field.options.index(answer)].centre)
+        cv2.circle(pixels, (x, y), 13, 40, -1)
+    return pixels
+
+
+def test_prefilled_sheets_are_told_apart_and_collated_by_their_codes(tmp_path):
+    """Front and back of one layout and with the same markers: only the printed codes differ."""
+    texts = {
+        "front": side_text("front", number=CODE),
+        "back": side_text("back", number=CODE, ids=IDS["front"], items="q5..q8"),
+    }
+    sides = load_sides(tmp_path, texts)
+    (tmp_path / "key.csv").write_text(KEY + "q8,A,1\n")
+    (tmp_path / "roster.csv").write_text(ROSTER)
+    roster = load_roster(tmp_path / "roster.csv")
+    document = PdfDocument(prefilled_pdf(sides, roster, double_sided=True))
+    printed = [page.render(scale=150 / 72, grayscale=True).to_numpy() for page in document]
+    for n, page in enumerate(printed):
+        answers = "ABCD" if n % 2 == 0 else "DCBA" if n != 3 else "DCBD"
+        save(np.rot90(filled(page, sides[n % 2], answers), n), tmp_path / f"scans/{5 * n % 6}.png")
+    done = grade_sides(tmp_path)
+    assert done.exit_code == 0, done.output
+    assert marks(tmp_path) == {"11": ("ok", "8"), "12": ("ok", "7"), "13": ("ok", "8")}
+    blank = load_sides(tmp_path, {k: v.replace("q5..q8", "q5..q7") for k, v in texts.items()})
+    assert read_page(scan_of(printed[0]), sheet_set(blank)).template == "front"
+
+
+def scan_of(pixels):
+    return Scan(source="s.png", page=1, pixels=np.ascontiguousarray(pixels), dpi=150)
+
+
+def test_pages_that_look_alike_and_have_no_code_are_not_guessed(tmp_path):
+    alike = {"front": side_text("front"), "back": side_text("back", ids=IDS["front"], items="q5..q8")}
+    both = sheet_set(load_sides(tmp_path, alike))
+    page = pixels(both.pages[0], values(both.pages[0], "11"))
+    assert "cannot be told which page" in read_page(scan_of(page), both).problem
+    apart = alike | {"back": alike["back"].replace("[22, 70]", "[40, 90]")}  # the same markers, other boxes
+    both = sheet_set(load_sides(tmp_path, apart))
+    for side in both.pages:
+        found = read_page(scan_of(pixels(side, {"pupil": "11"})), both)
+        assert (found.problem, found.template) == ("", side.name)
+
+
+def test_leaves_with_one_code_are_one_sheet_though_only_one_has_a_number(tmp_path):
+    numbers = {"front": f"{NUMBER}\n  {LEAF}", "back": LEAF}
+    sides = load_sides(tmp_path, {name: side_text(name, number=text) for name, text in numbers.items()})
+    both = sheet_set(sides)
+    assert both.collate == "code"
+    (tmp_path / "key.csv").write_text(KEY)
+    (tmp_path / "roster.csv").write_text(ROSTER)
+    for n, (name, pupil, code) in enumerate(
+        [
+            ("back", "", "L-77"),
+            ("front", "12", "L-78"),
+            ("back", "", "L-78"),
+            ("front", "11", "L-77"),
+            ("back", "", ""),
+        ]
+    ):
+        side = both.of_page(name)
+        given = {k: v for k, v in values(side, pupil).items() if k != "pupil" or pupil}
+        image = simulate_page(side, seed=0, profile="clean", values=given).image.copy()
+        if code:
+            bars = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.Code128)
+            label = np.asarray(zxingcpp.write_barcode_to_image(bars, scale=4, add_quiet_zones=False))
+            x, y = round(24 * 300 / 25.4), round(121 * 300 / 25.4)
+            image[y : y + 150, x : x + label.shape[1]] = label[:150]
+        save(image, tmp_path / f"scans/{n}.png")
+    done = grade_sides(tmp_path)
+    assert done.exit_code == 4, done.output
+    rows = [(row["student_id"], row["status"], row["total"]) for row in table(tmp_path / "out/marks.csv")]
+    assert rows == [("11", "ok", "7"), ("12", "ok", "7"), ("", "unknown_student", "")]
+
+
+# ---------------------------------------------------------------- other rules
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["", "7", "8"])), max_size=9))
