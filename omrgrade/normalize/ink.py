@@ -88,7 +88,8 @@ def ink_image(box: Darkness) -> tuple[Grey | None, bool]:
     kept = mask if all(keep[1:]) else np.array(keep, np.uint8)[labels]
     near = cv2.dilate(kept, NEAR)  # the soft edge of a stroke belongs to it
     ink = cv2.copyTo(cv2.LUT(box.dark[window], box.levels), near)
-    image = _to_20x20(thicken(ink, kept))
+    one = stats[keep.index(True)] if sum(keep) == 1 else None
+    image = _to_20x20(thicken(ink, kept, one))
     through = box.known and runs_through(stats[keep], (x, y), box.mask.shape)
     return image, through
 
@@ -113,14 +114,17 @@ def runs_through(stats: NDArray[np.int32], origin: tuple[int, int], shape: tuple
     return False
 
 
-def thicken(ink: Grey, mask: Grey) -> Grey:
+def thicken(ink: Grey, mask: Grey, stats: NDArray[np.int32] | None = None) -> Grey:
     """Widen the stroke of a fine pen towards the width that MNIST's have: resampling would leave it grey.
 
-    ink: (h, w); mask: (h, w) its core, not 0.
+    ink: (h, w); mask: (h, w) its core, not 0; stats: (5,) OpenCV's of that, if it is one piece.
     """
-    left, top, width, height = cv2.boundingRect(mask)
+    if stats is None:
+        left, top, width, height = cv2.boundingRect(mask)
+        area = cv2.countNonZero(mask)
+    else:
+        left, top, width, height, area = stats.tolist()
     part = mask[top : top + height, left : left + width]
-    area = cv2.countNonZero(part)
     outline = area - cv2.countNonZero(cv2.erode(part, NEAR, borderValue=0))
     stroke = 2 * area / max(1, outline)
     grow = round((PEN * max(width, height) - stroke) / 2)
@@ -147,6 +151,8 @@ def components(
     least = max(6, 0.04 * biggest) if biggest >= 12 else math.inf
     large = [area >= least for area in areas]
     # Remains of the outline lie at the edge of what was kept, and nowhere else.
+    if known and not any(seen and area < SCRAP for seen, area in zip(large, areas, strict=True)):
+        return large
     rim = rim[window]
     if not cv2.countNonZero(rim):
         return large
