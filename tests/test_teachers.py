@@ -8,6 +8,7 @@ import pytest
 from omrgrade.classify import load_classifier
 from omrgrade.errors import ModelError
 from omrgrade.training.data import Labelled, load_mnist, one_hot
+from omrgrade.training.recipes import RECIPES, kept
 from omrgrade.training.sources import Share, plain, pool
 from omrgrade.training.teachers import Teachers, load_teachers
 
@@ -54,3 +55,18 @@ def test_teachers_that_know_other_classes_are_refused() -> None:
 
 def test_no_teachers_is_the_label_alone() -> None:
     assert load_teachers(()) is None
+
+
+def test_a_recipe_without_a_source_is_as_long() -> None:
+    whole = RECIPES["paper"]
+    without = kept(whole, ["styles", "on_paper"])
+    assert [share.name for share in without] == [
+        share.name for share in whole if share.name not in ("styles", "on_paper")
+    ]
+    assert sum(share.weight for share in without) == pytest.approx(sum(share.weight for share in whole))
+    assert kept(whole, ()) == whole
+
+
+def test_leaving_everything_out_is_an_error() -> None:
+    with pytest.raises(ModelError, match="nothing is left"):
+        kept(RECIPES["seed"], ["plain"])

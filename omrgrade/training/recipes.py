@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from omrgrade.errors import ModelError
@@ -44,8 +45,15 @@ VALIDATION: dict[str, Recipe] = {
 
 
 def kept(recipe: Recipe, without: Sequence[str]) -> Recipe:
-    """The recipe without the named sources; `ModelError` for a name that it does not have."""
+    """The recipe without the named sources; `ModelError` for a name that it does not have.
+
+    The other sources give as much more, so that a training is as long and only its images differ.
+    """
     names = [share.name for share in recipe]
     if unknown := sorted(set(without) - set(names)):
         raise ModelError("the recipe has no such source", fix=f"choose from {names}", received=unknown)
-    return tuple(share for share in recipe if share.name not in without)
+    left = tuple(share for share in recipe if share.name not in without)
+    if not left:
+        raise ModelError("nothing is left to train on", fix="leave fewer sources out", received=list(without))
+    more = sum(share.weight for share in recipe) / sum(share.weight for share in left)
+    return tuple(replace(share, weight=share.weight * more) for share in left) if without else recipe

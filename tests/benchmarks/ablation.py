@@ -1,5 +1,7 @@
 """What each source of training images brings: the same short training without it, one after another.
 
+The other sources then give as many more images, so that every training is as long.
+
     python tests/benchmarks/ablation.py --limit 20000 --epochs 6 --boxes mine=FILE.npz ...
 
 Prints a Markdown table: accuracy on MNIST's validation digits, and per set of labelled crops the digits
@@ -67,7 +69,7 @@ def main() -> None:
     print("| without | MNIST, validation | " + " | ".join(sets) + " |\n|---|" + "---|" * (len(sets) + 1))
     for left_out in ("", *(share.name for share in RECIPES["paper"] if share.name != "plain")):
         settings = Settings(
-            epochs=options.epochs, seed=options.seed, learning_rate=0.0015,
+            epochs=options.epochs, seed=options.seed, learning_rate=0.0015, bits=32,
             without=(left_out,) if left_out else (),
         )  # fmt: skip
         release = make_release(data, settings, limit=options.limit)
