@@ -25,7 +25,7 @@ def from_text(text: str, *, where: str = "") -> Any:
     """What `to_text` was given; `OutputError` if this is not such a text, or one of another version."""
     try:
         return _record(json.loads(text))
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise OutputError(
             "the run was kept by another version, or is damaged",
             where=where,

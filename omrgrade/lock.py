@@ -103,7 +103,7 @@ def _note(file: int) -> dict[str, object]:
     try:
         os.lseek(file, 0, os.SEEK_SET)
         note = json.loads(os.read(file, 1 << 20))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
 

@@ -288,7 +288,8 @@ def test_records_survive_being_text(data, text, number):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", '{"record": "sys"}', '{"record": "PageReading", "no": 1}', '{"record": 1}']
+    "text",
+    ["", "{", '{"record": "sys"}', '{"record": "PageReading", "no": 1}', '{"record": 1}', "[" * 100_000],
 )
 def test_what_is_no_record_is_refused(text):
     with pytest.raises(OutputError, match="another version"):

@@ -124,7 +124,10 @@ def _csv_answer(text: str) -> Any:
     if text.startswith("["):
         import json
 
-        return json.loads(text.replace("'", '"'))
+        try:
+            return json.loads(text.replace("'", '"'))
+        except (ValueError, RecursionError):
+            return text  # no list: an answer that no option fits, which is told
     return [part.strip() for part in text.split(",")] if "," in text else text
 
 

@@ -111,7 +111,7 @@ def read_json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise TemplateError("this file cannot be read", where=str(path), received=error.strerror) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise TemplateError("this is not valid JSON", where=f"{path}{line}", received=str(error)) from error
     if not isinstance(data, dict):

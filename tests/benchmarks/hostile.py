@@ -27,7 +27,15 @@ from hostile import CANARY, attempt, corpus
 def serve(pipe) -> None:
     import cv2
 
+    from omrgrade.engine import MEMORY, bounded_memory
+
     cv2.setNumThreads(1)
+    with bounded_memory(MEMORY):  # as in a worker
+        attempts(pipe)
+
+
+def attempts(pipe) -> None:
+    """Read the files that are named through the pipe, until there are no more."""
     while path := pipe.recv():
         Path("/proc/self/clear_refs").write_text("5")  # the peak of memory starts anew
         begun = time.monotonic()
