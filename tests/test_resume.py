@@ -251,7 +251,9 @@ def test_a_lock_whose_holder_died_is_free_and_tells_what_it_was_reading(tmp_path
     assert not path.exists()
 
 
-@pytest.mark.parametrize("note", [b"", b"[]", b"{", b'{"reading": [1, [2]]}', b"\xff" * 9, b'{"reading": 3}', b"[" * 9999])
+@pytest.mark.parametrize(
+    "note", [b"", b"[]", b"{", b'{"reading": [1, [2]]}', b"\xff" * 9, b'{"reading": 3}', b"[" * 9999]
+)
 def test_a_damaged_lock_file_is_no_obstacle(note, tmp_path):
     (tmp_path / "run.lock").write_bytes(note)
     lock = Lock(tmp_path / "run.lock")
