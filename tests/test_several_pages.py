@@ -5,8 +5,10 @@ import contextlib
 import csv
 import io
 import random
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -375,6 +377,18 @@ def test_prefilled_sheets_are_told_apart_and_collated_by_their_codes(tmp_path):
 
 def scan_of(pixels):
     return Scan(source="s.png", page=1, pixels=np.ascontiguousarray(pixels), dpi=150)
+
+
+def test_the_example_in_the_documentation_is_read_as_it_says(tmp_path):
+    text = (Path(__file__).parent.parent / "docs/several-pages.md").read_text(encoding="utf-8")
+    front, back = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    both = sheet_set(load_sides(tmp_path, {"front": front, "back": back}))
+    assert [f.id for f in both.items] == [f"q{n}" for n in range(1, 21)] and both.collate == "identifier"
+    roster = Roster(pupils=(Pupil(student_id="123456", name="Ada"),))
+    for page, side in zip(PdfDocument(prefilled_pdf(both.pages, roster)), both.pages, strict=True):
+        found = read_page(scan_of(page.render(scale=150 / 72, grayscale=True).to_numpy()), both)
+        assert found.template == side.name
+        assert {r.field: r.value for r in found.fields}["pupil"] == "123456"
 
 
 def test_pages_that_look_alike_and_have_no_code_are_not_guessed(tmp_path):
