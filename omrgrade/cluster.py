@@ -163,7 +163,11 @@ class _Run:
 
         task = self._flying.pop(future)
         if future.status == "cancelled":
-            raise OmrgradeError("the cluster dropped the run", fix="give the same command again: it goes on")
+            raise OmrgradeError(
+                "the cluster dropped the run",
+                fix="give the same command again: it goes on; if it is dropped again, install the same version "
+                "of Dask everywhere",
+            )
         error = future.exception() if future.status == "error" else None
         answer = None if error else future.result()
         if isinstance(answer, list):
