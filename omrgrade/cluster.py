@@ -165,8 +165,8 @@ class _Run:
         if future.status == "cancelled":
             raise OmrgradeError(
                 "the cluster dropped the run",
-                fix="give the same command again: it goes on; if it is dropped again, install the same version "
-                "of Dask everywhere",
+                fix="give the same command again: it goes on; is it dropped again, install the same Dask "
+                "everywhere",
             )
         error = future.exception() if future.status == "error" else None
         answer = None if error else future.result()

@@ -26,8 +26,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 STAGES = (
-    "page_content", "read_scan", "page_digest", "_register", "upright_preview", "crop_fields", "normalize_all",
-    "_classify", "read_box", "read_bubbles", "field_picture",
+    "page_content", "read_scan", "page_digest", "_register", "upright_preview", "crop_fields",
+    "normalize_all", "_classify", "read_box", "read_bubbles", "field_picture",
 )  # fmt: skip
 """Functions of omrgrade.pipeline, in the order of a page's way."""
 
