@@ -50,8 +50,9 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
     if ink.empty and ink.uncut is None:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     digits = probabilities[: len(DIGITS)]
-    best, second = np.argsort(digits)[:-3:-1]
-    confidence = float(np.clip(digits[best], 0, 1))
+    likely = digits.tolist()  # at ten numbers NumPy costs more than it saves
+    second, best = sorted(range(len(likely)), key=likely.__getitem__)[-2:]
+    confidence = min(max(likely[best], 0.0), 1.0)
     not_digit = float(max(0.0, 1 - digits.sum()))
     contrast, alike = GHOST
     if (ink.empty or ink.contrast < contrast) and confidence < alike:
@@ -65,7 +66,7 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
         reason = "a line runs through the box"
     elif confidence < policy.accept:
         reason = "not one digit" if not_digit > confidence else f"{DIGITS[best]} or {DIGITS[second]}"
-        if not_digit <= confidence and digits[second] < not_digit:
+        if not_digit <= confidence and likely[second] < not_digit:
             reason = f"unclear {DIGITS[best]}"
     return BoxReading(
         value=DIGITS[best],
@@ -73,10 +74,10 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
         status="review" if reason else "read",
         reason=reason,
         runner_up=DIGITS[second],
-        probabilities=tuple(round(float(p), 5) for p in digits),
+        probabilities=tuple(round(p, 5) for p in likely),
     )
 
 
 def _blank_confidence(ink: Ink) -> float:
     """Nearly 1 for clean paper, falling as something stands out from its grain."""
-    return float(np.clip(1 - 0.0005 * max(0.0, ink.contrast - 2 * ink.noise) ** 1.5, 0.5, 0.9999))
+    return min(max(1 - 0.0005 * max(0.0, ink.contrast - 2 * ink.noise) ** 1.5, 0.5), 0.9999)
