@@ -513,8 +513,8 @@ class Batch:
 
     @property
     def gaps(self) -> frozenset[tuple[str, int]]:
-        """(source, page) of the rows of sheets that lack a page, or have one twice: they have no total."""
-        rows = (sheet.marks for sheet in self.sheets if not sheet.complete)
+        """(source, page) of the pages of sheets that lack one, or have one twice: they have no total."""
+        rows = (self.marks[n] for sheet in self.sheets if not sheet.complete for n in sheet.pages)
         return frozenset((row.source, row.page) for row in rows)
 
     @property

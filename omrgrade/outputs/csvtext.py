@@ -11,6 +11,7 @@ from omrgrade.outputs.results import Cell
 
 # What makes a spreadsheet run a cell (OWASP, "CSV injection"), full-width forms included.
 _RUNS = "=+-@\t\r\n＝＋－＠"
+_SUSPECT = frozenset(_RUNS + "'")
 _PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
@@ -19,6 +20,8 @@ def safe_text(text: str) -> str:
 
     Plain negative numbers stay numbers. `original_text` takes the apostrophe off again.
     """
+    if text[:1] not in _SUSPECT:  # nearly all cells
+        return text
     bare = text.lstrip("'")
     return f"'{text}" if bare[:1] in _RUNS and bare and not _PLAIN_NUMBER.fullmatch(text) else text
 

@@ -61,16 +61,25 @@ def render(results: Results) -> Iterator[tuple[str, bytes]]:
         pixels = cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_COLOR) if preview else None
         if pixels is None:
             continue
-        picture = draw_page(pixels, page, marks, results.template_of(page), pupils.get(marks.student_id, ""))
+        whole = (marks.source, marks.page) not in results.batch.gaps
+        pupil = pupils.get(marks.student_id, "")
+        picture = draw_page(pixels, page, marks, results.template_of(page), pupil, whole=whole)
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         yield f"{FOLDER}/{name}", data.tobytes()
 
 
 def draw_page(
-    preview: Picture, page: PageReading, marks: SheetMarks, template: Template, pupil: str = ""
+    preview: Picture,
+    page: PageReading,
+    marks: SheetMarks,
+    template: Template,
+    pupil: str = "",
+    *,
+    whole: bool = True,
 ) -> Picture:
     """The overlay of one page: a header strip, and under it the preview with every field marked.
 
+    whole: it is not one of several pages of which another is missing or double, so that there is a total.
     `preview` is the upright page, (height, width, 3) uint8, its width the template's page width.
     """
     scale = preview.shape[1] / template.page_width  # px per mm
@@ -85,12 +94,14 @@ def draw_page(
     for field in fields:
         reading, score = readings[field.id], scores.get(field.id)
         _draw_field(picture, field, reading, score, scale)
+        if field.kind == "picture":
+            continue
         label, box = place(_labels(reading, score), outlines[field.id], taken, ink)
         taken.append(box)
         labels.append((label, box))
     for label, box in labels:
         label.draw(picture, box)
-    return np.concatenate([_header(page, marks, pupil, preview.shape[1]), picture])
+    return np.concatenate([_header(page, marks, pupil, preview.shape[1], whole=whole), picture])
 
 
 def _unused(field: Field, reading: FieldReading) -> bool:
@@ -138,6 +149,8 @@ def _draw_field(
     colour = _colour(reading, score)
     left, top, right, bottom = _pixels(_hull(field.boxes), scale)
     box = (left - 2, top - 2, right + 2, bottom + 2)
+    if field.kind == "picture":
+        return frame(picture, box, GREY, 1)
     if field.bubble_columns:
         frame(picture, box, colour, 1)
         _draw_rings(picture, field, reading, score, scale)
@@ -209,12 +222,12 @@ def _pixels(rect: Rect, scale: float) -> Box:
 # ---------------------------------------------------------------- header
 
 
-def _header(page: PageReading, marks: SheetMarks, pupil: str, width: int) -> Picture:
+def _header(page: PageReading, marks: SheetMarks, pupil: str, width: int, *, whole: bool) -> Picture:
     """Whose sheet, how many points, what awaits review; then where the page came from, and a legend."""
     strip = np.full((HEADER, width, 3), 255, np.uint8)
     strip[-2:] = GREY
     total = ""
-    if marks.scores:
+    if marks.scores and whole:
         total = f"{number_text(marks.total)} / {number_text(marks.maximum)}   {marks.percent:.1f} %"
     right = width - _MARGIN - text_width(total, 26, bold=True)
     write(strip, total, right, 32, 26, BLACK, bold=True)

@@ -27,18 +27,19 @@ def register_any(
     if not template.pages:
         return template, register(scan, template, max_residual=max_residual, flag_residual=flag_residual)
     fitting: list[tuple[float, Template, Registration]] = []
-    refused: list[str] = []
+    refused: dict[str, list[str]] = {}  # pages by why they do not fit
     for page in _likeliest_first(scan, template.pages):
         found = survey(scan, page, max_residual=max_residual, flag_residual=flag_residual)
         if found.refusal is not None:
-            refused.append(f"{page.name}: {found.refusal.reason}")
+            refused.setdefault(found.refusal.reason, []).append(page.name)
             continue
         place = found.registration(page, flag_residual)
         if _own_markers(page, template.pages):
             return page, place
         fitting.append((found.fits[0].share, page, place))
     if not fitting:
-        raise RegistrationError("no page of the set fits", where=scan.source, fix="; ".join(sorted(refused)))
+        why = sorted(f"{', '.join(sorted(names))}: {reason}" for reason, names in refused.items())
+        raise RegistrationError("no page of the set fits", where=scan.source, fix="; ".join(why))
     return _choose(scan, fitting, decide)
 
 

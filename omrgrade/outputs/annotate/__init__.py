@@ -51,6 +51,7 @@ class Sheet:
     template: Template
     picture: Callable[[], bytes]  # JPEG of the upright page
     leaf: int  # the same for the pages that belong together
+    whole: bool  # none of them is missing or double, so that there is a total
 
 
 def pupils_files(results: Results, *, answers: bool = True) -> Iterator[tuple[str, bytes]]:
@@ -79,6 +80,7 @@ def _sheets(results: Results) -> Iterator[Sheet]:
             template=template,
             picture=partial(_picture, results, page, template),
             leaf=leaf,
+            whole=(marks.source, marks.page) not in results.batch.gaps,
         )
 
 
@@ -160,10 +162,10 @@ def _draw(pen: Pen, sheet: Sheet, answers: bool) -> None:
 
 def _draw_strip(pen: Pen, sheet: Sheet, width: float) -> None:
     marks, right = sheet.marks, width - _EDGE
-    total = f"{number_text(marks.total)} / {number_text(marks.maximum)}"
+    total = f"{number_text(marks.total)} / {number_text(marks.maximum)}" if sheet.whole else "?"
     left = right - width_of(total, 6.0, bold=True)
     pen.text(total, left, 9.5, 6.0, RED, bold=True)
-    note = f"{marks.percent:.0f} %"
+    note = f"{marks.percent:.0f} %" if sheet.whole else "a page is missing, double or in doubt"
     if marks.to_review:
         note += f", {marks.to_review} not settled yet"
     left = pen.text(note, left - 3 - width_of(note, 3.4), 9.5, 3.4, GREY) - width_of(note, 3.4)

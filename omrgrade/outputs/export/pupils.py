@@ -83,7 +83,10 @@ def _without_mark(results: Results, sure: Mapping[str, SheetMarks]) -> Iterator[
 
 
 def _without_pupil(results: Results) -> Iterator[Unmatched]:
+    pupils = {pupil.student_id for pupil in results.roster.pupils} if results.roster else set()
     for sheet in results.batch.rows:
+        if sheet.status in _GAPS and sheet.student_id in pupils:
+            continue  # its pupil is listed, with the reason
         unread = sheet.status == "unreadable"
         if (sheet.status in NOT_COUNTED and not unread) or (sheet.status in _SURE and sheet.student_id):
             continue
@@ -91,5 +94,5 @@ def _without_pupil(results: Results) -> Iterator[Unmatched]:
             who=f"{sheet.source} page {sheet.page}",
             reason=sheet.problem or "the student number is in doubt",
             student_id=sheet.student_id,
-            sheet=sheet,
+            sheet=None if (sheet.source, sheet.page) in results.batch.gaps else sheet,
         )

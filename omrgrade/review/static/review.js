@@ -473,10 +473,10 @@ function pictures(one) {
 
 function gap(page) {
   const words = page.status === "missing_page" ? "Nothing more was handed in: the missing page earns nothing" : "These pages belong together";
-  return [el("p", {}, page.status === "missing_page"
+  return [el("p", {}, el("b", {}, `${page.student} ${page.name}`)), el("p", {}, page.status === "missing_page"
     ? "The other page may be among those whose number is in doubt, or could not be read: settle these first."
     : "Do the pages show one hand? If not, set them aside and scan them again in turn."),
-  el("div", { className: "acts" }, button(words, "Enter", () => countsWhole(page), { className: "main" })), assigning(page)];
+  el("div", { className: "acts" }, button(words, "W", () => countsWhole(page))), assigning(page)];
 }
 
 async function countsWhole(page) {
@@ -486,10 +486,10 @@ async function countsWhole(page) {
 
 function assigning(page) {
   const number = (one, words) => page.field ? el("figure", {}, el("figcaption", { className: "quiet" }, words),
-    el("div", { className: "stage" }, el("img", { src: address("field", one.page, page.field), alt: words }))) : null;
+    el("div", { className: "stage thin" }, el("img", { src: address("field", one.page, page.field), alt: words }))) : null;
   return [
     pictures(page),
-    number(page, "The number on this sheet"),
+    number(page, `The number on this sheet${page.value ? `: ${page.value}` : ""}`),
     page.others.map((other) => [number(other, `${other.source}, page ${other.number}`),
       el("div", { className: "acts" }, button("Whole page of that one", "", () => showPage(other)))]),
     page.field && state.roster.length ? picker(page, page) : el("p", { className: "quiet" }, "Without a roster there is nobody to choose from."),
@@ -621,7 +621,7 @@ function keyInPages(event, key) {
   if (key === "/") return focusSearch();
   if (key === "C" && page.status === "unreadable" && !state.corners) return [...document.querySelectorAll(".acts button")].find((one) => one.textContent.startsWith("Show the corners")).click();
   if (key === "Enter" && page.status === "misplaced") return liesWell(page);
-  if (key === "Enter" && gaps.includes(page.status)) return countsWhole(page);
+  if (key === "W" && gaps.includes(page.status)) return countsWhole(page);
   if (key === "Enter" && state.corners) return byId("read").click();
   return null;
 }
