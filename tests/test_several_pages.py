@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import zxingcpp
-from classroom import grade, save, table, tables
+from classroom import grade, run_omrgrade, save, table, tables
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +30,9 @@ from omrgrade.outputs import load_results
 from omrgrade.pipeline import read_page
 from omrgrade.records import AnswerKey, KeyItem, PageReading, Pupil, Roster, Scan
 from omrgrade.render.prefilled import prefilled_pdf
+from omrgrade.review.byhand import read_by_hand, templates_offered
 from omrgrade.review.desk import Desk
+from omrgrade.review.pictures import Pictures
 from omrgrade.roster import load_roster
 from omrgrade.simulate import simulate_page
 from omrgrade.template import load_template
@@ -182,6 +184,17 @@ def test_two_processes_and_a_resumed_run_give_the_same_files(troubled):
     assert tables(troubled / "out") == first
 
 
+def test_a_cluster_gives_the_same_files(troubled):
+    pytest.importorskip("distributed")
+    grade_sides(troubled)
+    first = tables(troubled / "out")
+    shutil.rmtree(troubled / "out")
+    line = ["scans", "-t", "front.yaml", "-t", "back.yaml", "-k", "key.csv", "-r", "roster.csv", "-o", "out"]
+    done = run_omrgrade(troubled, "grade", *line, "--no-overlays", "--cluster", "local", "-j", 1)
+    assert done.returncode == 4, done.stderr
+    assert tables(troubled / "out") == first
+
+
 def test_a_person_settles_what_is_missing_or_double(troubled):
     grade_sides(troubled)
     desk = Desk(troubled / "out", who="T")
@@ -206,6 +219,23 @@ def test_a_person_settles_what_is_missing_or_double(troubled):
     assert outcomes["q4"] == "correct" and outcomes["q5"] == "omitted"
     desk.undo(desk.recent()[0].id)
     assert "missing_page" in {t.kind for t in desk.troubles()}
+
+
+def test_a_page_that_was_not_found_joins_its_sheet_when_a_person_shows_its_corners(classroom, sides, scans):
+    save(scans["front", "11"], classroom / "scans/front.png")
+    torn = np.array(scans["back", "11"])
+    torn[: torn.shape[0] // 8] = 255
+    save(torn, classroom / "scans/torn.png")
+    grade_sides(classroom)
+    desk = Desk(classroom / "out", who="T")
+    offered = {one["name"]: one["corners"] for one in templates_offered(desk)}
+    assert [*offered][:2] == ["front", "back"]
+    n = desk.place("scans/torn.png", 1)
+    again, how = read_by_hand(desk, Pictures(desk), n, "back", offered["back"])
+    desk.reread(n, again, how, 0)
+    assert not desk.troubles()
+    (row,) = load_results(classroom / "out").batch.rows
+    assert (row.student_id, row.status, row.total) == ("11", "ok", 7)
 
 
 def test_everything_that_follows_takes_all_pages(classroom, scans):

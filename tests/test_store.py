@@ -38,6 +38,7 @@ readings = st.builds(
     PageReading,
     source=surrogate_free, page=st.integers(1, 5), registration=st.none() | registrations,
     fields=st.lists(fields, max_size=3).map(tuple), problem=text, digest=text, preview=st.binary(max_size=9),
+    template=surrogate_free,
 )  # fmt: skip
 
 
@@ -135,3 +136,18 @@ def test_what_is_no_run_is_refused(tmp_path):
     sqlite3.connect(tmp_path / "other.sqlite").execute("CREATE TABLE t (x)")
     with pytest.raises(OutputError, match=r"not a run.*another file"):
         Store.open(tmp_path / "other.sqlite")
+
+
+def test_a_file_of_the_version_before_is_read_on(tmp_path):
+    path = tmp_path / "run.sqlite"
+    with Store.create(path) as store:
+        store.add_pages([page(), page(number=2)])
+    database = sqlite3.connect(path)
+    database.executescript("ALTER TABLE pages DROP COLUMN template; PRAGMA user_version = 2;")
+    database.close()
+    for _ in range(2):
+        with Store.open(path) as store:
+            assert list(store.pages()) == [page(), page(number=2)]
+    with Store.resume(path) as store:
+        store.add_pages([page(number=3, template="back")])
+        assert [found.template for found in store.pages()] == ["", "", "back"]

@@ -143,6 +143,8 @@ def command(
     """
     if accept is not None and max_error is not None:
         raise click.UsageError("--accept and --max-error both set the threshold: give one of them")
+    if collate == "order" and len(template_names) == 1:
+        raise click.UsageError("--collate order is for several pages a pupil: give -t once for each")
     from omrgrade.classify import load_classifier
     from omrgrade.images import find_pages
     from omrgrade.kept import RUN_FILE, KeptRun, keep_run

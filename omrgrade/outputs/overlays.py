@@ -55,13 +55,14 @@ def render(results: Results) -> Iterator[tuple[str, bytes]]:
     """A JPEG a page that has a preview, one in memory at a time."""
     names = file_names(results.batch.pages)
     pupils = {p.student_id: p.name for p in results.roster.pupils} if results.roster else {}
+    gaps = results.batch.gaps
     for name, (page, marks) in zip(names, results.sheets(), strict=True):
         wanted = results.redraw is None or (storable(page.source), page.page) in results.redraw
         preview = results.preview(page) if wanted and not page.problem else b""
         pixels = cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_COLOR) if preview else None
         if pixels is None:
             continue
-        whole = (marks.source, marks.page) not in results.batch.gaps
+        whole = (marks.source, marks.page) not in gaps
         pupil = pupils.get(marks.student_id, "")
         picture = draw_page(pixels, page, marks, results.template_of(page), pupil, whole=whole)
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

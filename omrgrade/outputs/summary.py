@@ -19,7 +19,8 @@ _NAMED = 10  # so many absent pupils and unreadable pages are named; absent.csv 
 
 def marks_table(batch: Batch) -> str:
     """A row a sheet, in page order, columns aligned."""
-    return plain_table(_HEADER, [_row(sheet, batch.gaps) for sheet in batch.rows], _TO_THE_RIGHT)
+    gaps = batch.gaps
+    return plain_table(_HEADER, [_row(sheet, gaps) for sheet in batch.rows], _TO_THE_RIGHT)
 
 
 def plain_table(header: Sequence[str], body: Sequence[Sequence[str]], to_the_right: Container[str]) -> str:

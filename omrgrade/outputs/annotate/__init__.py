@@ -71,6 +71,7 @@ def class_file(results: Results, *, answers: bool = True) -> tuple[str, bytes]:
 
 def _sheets(results: Results) -> Iterator[Sheet]:
     names = {pupil.student_id: pupil.name for pupil in results.roster.pupils} if results.roster else {}
+    gaps = results.batch.gaps
     for leaf, page, marks in _leaves(results):
         template = results.template_of(page)
         yield Sheet(
@@ -80,7 +81,7 @@ def _sheets(results: Results) -> Iterator[Sheet]:
             template=template,
             picture=partial(_picture, results, page, template),
             leaf=leaf,
-            whole=(marks.source, marks.page) not in results.batch.gaps,
+            whole=(marks.source, marks.page) not in gaps,
         )
 
 

@@ -83,6 +83,7 @@ def _without_mark(results: Results, sure: Mapping[str, SheetMarks]) -> Iterator[
 
 
 def _without_pupil(results: Results) -> Iterator[Unmatched]:
+    gaps = results.batch.gaps
     pupils = {pupil.student_id for pupil in results.roster.pupils} if results.roster else set()
     for sheet in results.batch.rows:
         if sheet.status in _GAPS and sheet.student_id in pupils:
@@ -94,5 +95,5 @@ def _without_pupil(results: Results) -> Iterator[Unmatched]:
             who=f"{sheet.source} page {sheet.page}",
             reason=sheet.problem or "the student number is in doubt",
             student_id=sheet.student_id,
-            sheet=None if (sheet.source, sheet.page) in results.batch.gaps else sheet,
+            sheet=None if (sheet.source, sheet.page) in gaps else sheet,
         )

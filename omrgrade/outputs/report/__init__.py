@@ -77,7 +77,8 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def _totals(results: Results, found: TestStatistics) -> Any:
-    scored = [m for m in results.batch.rows if _scored(results, m)]
+    gaps = results.batch.gaps
+    scored = [m for m in results.batch.rows if _scored(m, gaps)]
     doubts = [any(score.outcome == "unresolved" for score in m.scores) for m in scored]
     return totals_histogram(
         [(m.total, doubt) for m, doubt in zip(scored, doubts, strict=True)], found.maximum
@@ -86,14 +87,15 @@ def _totals(results: Results, found: TestStatistics) -> Any:
 
 def _sheets(results: Results) -> Iterator[dict[str, Any]]:
     names = {pupil.student_id: pupil.name for pupil in results.roster.pupils} if results.roster else {}
+    gaps = results.batch.gaps
     for marks in results.batch.rows:
         name = names.get(marks.student_id, "")
-        yield {"marks": marks, "name": name, "scored": _scored(results, marks)}
+        yield {"marks": marks, "name": name, "scored": _scored(marks, gaps)}
 
 
-def _scored(results: Results, marks: SheetMarks) -> bool:
-    gap = (marks.source, marks.page) in results.batch.gaps
-    return bool(marks.scores) and marks.status not in NOT_COUNTED and not gap
+def _scored(marks: SheetMarks, gaps: frozenset[tuple[str, int]]) -> bool:
+    counts = marks.status not in NOT_COUNTED and (marks.source, marks.page) not in gaps
+    return bool(marks.scores) and counts
 
 
 def rescans(results: Results) -> list[Rescan]:
