@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from omrgrade.itemstats import analyse, feldt_interval, reliability
+from omrgrade.itemstats.variance import f_probability, f_quantile
 from omrgrade.records import FieldReading, ItemScore, PageReading, SheetMarks
 
 # Six pupils, four questions of one point. By hand: p = 5/6, 4/6, 3/6, 2/6; sum of pq = (5 + 8 + 9 + 8)/36;
@@ -278,3 +279,10 @@ def test_a_negative_correlation_that_may_be_chance_is_a_weak_flag():
 
 def test_sheets_may_go_by_one_at_a_time():
     assert analyse(iter(sheets(SIX))) == analyse(sheets(SIX))
+
+
+@given(st.integers(1, 3000), st.integers(1, 300_000), st.floats(0.001, 0.999))
+def test_quantiles_of_f_are_scipys(above, below, share):
+    found = f_quantile(share, above, below)
+    assert found == pytest.approx(stats.f.ppf(share, above, below), rel=1e-9)
+    assert f_probability(found, above, below) == pytest.approx(share, abs=1e-9)

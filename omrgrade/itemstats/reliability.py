@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from omrgrade.itemstats.variance import f_quantile
+
 Reals = NDArray[np.float64]
 
 CONFIDENCE = 0.95
@@ -66,8 +68,6 @@ def feldt_interval(alpha: float, *, sheets: int, items: int) -> tuple[float, flo
     (1 - true alpha) / (1 - sample alpha) follows F with n - 1 and (n - 1)(k - 1) degrees of freedom
     (Feldt 1965).
     """
-    from scipy.special import fdtri  # scipy.stats takes several times as long to load
-
     tail, degrees = (1 - CONFIDENCE) / 2, (sheets - 1, (sheets - 1) * (items - 1))
-    low, high = (1 - (1 - alpha) * float(fdtri(*degrees, q)) for q in (1 - tail, tail))
+    low, high = (1 - (1 - alpha) * f_quantile(q, *degrees) for q in (1 - tail, tail))
     return low, high
