@@ -36,8 +36,7 @@ def field_picture(field: Field, crops: Sequence[Crop]) -> bytes:
     """A field as grey JPEG, `picture_rect` at SCALE px/mm, from its boxes' crops; paper between them."""
     shown = picture_rect(field)
     height, width = round(shown.height * SCALE), round(shown.width * SCALE)
-    paper = np.median([np.percentile(crop.pixels, 90) for crop in crops])
-    canvas = np.full((height, width), paper, np.uint8)
+    canvas = np.full((height, width), _paper(crops), np.uint8)
     for rect, crop in zip(field.boxes, crops, strict=True):
         margin = crop.margin * rect.width / (crop.pixels.shape[1] - 2 * crop.margin)  # mm
         left, top = round((rect.x - margin - shown.x) * SCALE), round((rect.y - margin - shown.y) * SCALE)
@@ -46,6 +45,13 @@ def field_picture(field: Field, crops: Sequence[Crop]) -> bytes:
         place = canvas[top : top + height, left : left + width]
         place[:] = cv2.resize(crop.pixels, place.shape[::-1], interpolation=cv2.INTER_AREA)
     return _jpeg(canvas, FIELD_QUALITY)
+
+
+def _paper(crops: Sequence[Crop]) -> int:
+    """How light the paper is: lighter than nine tenths of what is seen, every fourth pixel each way."""
+    seen = np.concatenate([crop.pixels[::4, ::4].ravel() for crop in crops])
+    place = int(0.9 * (len(seen) - 1))
+    return int(np.partition(seen, place)[place])
 
 
 def scan_picture(scan: Scan) -> bytes:
