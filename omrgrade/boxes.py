@@ -47,7 +47,8 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
 
     probabilities: (C,) calibrated, the ten digits first, then whatever else the model knows ("not_digit").
     """
-    if ink.empty and ink.uncut is None:
+    empty = ink.empty
+    if empty and ink.uncut is None:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     digits = probabilities[: len(DIGITS)]
     likely = digits.tolist()  # at ten numbers NumPy costs more than it saves
@@ -55,10 +56,10 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
     confidence = min(max(likely[best], 0.0), 1.0)
     not_digit = float(max(0.0, 1 - digits.sum()))
     contrast, alike = GHOST
-    if (ink.empty or ink.contrast < contrast) and confidence < alike:
+    if (empty or ink.contrast < contrast) and confidence < alike:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     reason = ""
-    if ink.empty:
+    if empty:
         reason = f"the box's outline, or {DIGITS[best]}"
     elif ink.contrast < policy.faint:
         reason = "very faint"

@@ -35,8 +35,10 @@ def struck_out(questions: Sequence[Marks], plain: Sequence[Bools], usual: float)
     for marks, marked in zip(questions, plain, strict=True):
         far = marks.far > ink
         ends = zip(marks.near > ink, far & marks.room if generous else far, strict=True)
-        crossed = np.array([_crossed(*end, least=3 if generous else 2) for end in ends], bool)
-        found.append(crossed & marked & (marks.area >= FULL))
+        filled = marked & (marks.area >= FULL)
+        least = 3 if generous else 2
+        crossed = [bool(own) and _crossed(*end, least=least) for own, end in zip(filled, ends, strict=True)]
+        found.append(np.array(crossed, bool))
     count = sum(int(f.sum()) for f in found)
     if count > max(STYLE * every, 2):
         return [np.zeros_like(f) for f in found]
