@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -31,6 +31,7 @@ from omrgrade.metrics import promised_threshold
 from omrgrade.normalize import WORK_SIDE, normalize_all
 from omrgrade.normalize.strings import segment
 from omrgrade.numbers import read_number, read_point, read_sign
+from omrgrade.numbers.hand import of_one_hand
 from omrgrade.records import (
     AnswerKey,
     Batch,
@@ -112,16 +113,24 @@ def read_crops(crops: Sequence[Crop], classifier: Classifier, policy: Policy) ->
     ]
 
 
-def read_numbers(crops: Sequence[Crop], classifier: Classifier, policy: Policy) -> list[BoxReading]:
-    """The whole number in each wide box (kind "number"), in order; all pieces classified in one call."""
+def read_numbers(
+    crops: Sequence[Crop], classifier: Classifier, policy: Policy, papers: Sequence[Hashable] = ()
+) -> list[BoxReading]:
+    """The whole number in each wide box (kind "number"), in order; all pieces classified in one call.
+
+    papers: which paper each is from. Those of one paper, of one hand, are read beside one another.
+    """
     inks = [segment(crop) for crop in crops]
     pieces = [span.image for ink in inks for span in ink.spans]
     classes = len(classifier.card.classes)
-    rows = iter(classifier.probabilities(np.stack(pieces)) if pieces else np.zeros((0, classes), np.float32))
-    return [
-        read_number(ink, np.array(list(islice(rows, len(ink.spans)))).reshape(-1, classes), policy)
-        for ink in inks
-    ]
+    rows = classifier.probabilities(np.stack(pieces)) if pieces else np.zeros((0, classes), np.float32)
+    found = np.split(rows, np.cumsum([len(ink.spans) for ink in inks])[:-1]) if inks else []
+    for paper in dict.fromkeys(papers):
+        own = [n for n, other in enumerate(papers) if other == paper]
+        beside = of_one_hand([inks[n] for n in own], [found[n] for n in own])
+        for n, rows in zip(own, beside, strict=True):
+            found[n] = rows
+    return [read_number(ink, rows, policy) for ink, rows in zip(inks, found, strict=True)]
 
 
 def _classify(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.float32]:
@@ -238,9 +247,10 @@ def _read_pages(
     pages = [_open_page(source, template, policy, corners, limits, previews) for source in sources]
     every = [(page, field) for page in pages for field in page.template.fields]
     digits = [pair for page, f in every for pair in _parts(f, _of(page, f))]
-    wide = [crop for page, f in every if f.kind == "number" for crop in _of(page, f)]
+    wide = [(crop, id(page)) for page, f in every if f.kind == "number" for crop in _of(page, f)]
     boxes = _read_parts(digits, classifier, policy)
-    numbers = iter(read_numbers(wide, classifier, policy))
+    papers = [paper for _, paper in wide]
+    numbers = iter(read_numbers([crop for crop, _ in wide], classifier, policy, papers))
     return [
         _with_pictures(page, tuple(_read_fields(page, page.template, boxes, numbers, policy)))
         if page.crops

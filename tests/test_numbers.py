@@ -15,6 +15,7 @@ from omrgrade.classify import load_classifier
 from omrgrade.cli import cli
 from omrgrade.normalize.strings import MOST_PIECES, segment
 from omrgrade.numbers import LONGEST, read_number
+from omrgrade.numbers.hand import of_one_hand
 from omrgrade.pipeline import policy_for, read_numbers
 from omrgrade.records import Crop, NumberInk, Policy, Rect, Span
 from omrgrade.simulate.handwriting import Digits, Hand, Pen, write_number
@@ -268,3 +269,72 @@ def test_evaluate_measures_numbers(tmp_path):
     assert scores["accuracy"] == 1.0 and scores["blank_correct_rate"] == 1.0
     single = CliRunner().invoke(cli, ["evaluate", "--boxes", str(path), "--json"])
     assert single.exit_code != 0 and "--kind number" in str(single.exception)
+
+
+# ---------------------------------------------------------------- one hand
+
+
+def shape(kind, rng):
+    """A closed ring, or an upright stroke; a little different every time: (28, 28)."""
+    image = np.zeros((112, 112), np.uint8)
+    middle = 56 + rng.integers(-4, 5, 2)
+    if kind == "ring":
+        cv2.ellipse(image, middle.tolist(), (22 + int(rng.integers(3)), 36), 0, 0, 360, 255, 9)
+    else:
+        cv2.line(image, (int(middle[0] - 6), 18), (int(middle[0] + 6), 94), 255, 10)
+    return cv2.resize(image, (28, 28), interpolation=cv2.INTER_AREA)
+
+
+def paper_of(kinds, shares, seed=0):
+    """Numbers of one digit each, and what a network makes of them: shares of 0, 6 and 1."""
+    rng = np.random.default_rng(seed)
+    inks = [ink_of([dataclasses.replace(span(0, 1), image=shape(kind, rng))], 1) for kind in kinds]
+    table = np.full((len(kinds), 11), 0.001, np.float32)
+    table[:, [0, 6, 1]] += np.array(shares, np.float32)
+    return inks, list((table / table.sum(axis=1, keepdims=True))[:, None])
+
+
+def test_a_doubtful_digit_is_what_its_likes_on_the_paper_are():
+    kinds = ["ring"] * 9 + ["stroke"] * 9
+    shares = [(0.97, 0.02, 0.01)] * 8 + [(0.45, 0.54, 0.01)] + [(0.01, 0.02, 0.97)] * 9
+    inks, rows_of = paper_of(kinds, shares)
+    found = of_one_hand(inks, rows_of)
+    assert found[8][0].argmax() == 0 and found[8][0, 0] > 0.9
+    assert all(rows[0].argmax() == (0 if n < 9 else 1) for n, rows in enumerate(found))
+    assert all(np.allclose(rows.sum(axis=1), 1, atol=1e-4) for rows in found)
+
+
+def test_likes_that_disagree_make_a_digit_less_sure():
+    inks, rows_of = paper_of(["ring"] * 12, [(0.95, 0.04, 0.01), (0.04, 0.95, 0.01)] * 6)
+    assert max(rows[0].max() for rows in of_one_hand(inks, rows_of)) < 0.9
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_digit_without_likes_stays_as_it_is(count):
+    inks, rows_of = paper_of(["ring", "stroke"][:count], [(0.8, 0.19, 0.01), (0.01, 0.19, 0.8)][:count])
+    for before, after in zip(rows_of, of_one_hand(inks, rows_of), strict=True):
+        assert np.allclose(before, after, atol=0.03)
+
+
+def test_where_letters_stand_alone_what_looks_like_a_nought_is_doubted():
+    letters = [(0.0, 0.0, 0.0)] * 12
+    inks, rows_of = paper_of(["stroke"] * 12 + ["ring"], [*letters, (0.95, 0.0, 0.0)])
+    rows_of[-1][0, 10] = 0.05
+    for rows in rows_of[:-1]:
+        rows[0, 10] = 1.0
+    assert of_one_hand(inks, rows_of)[-1][0, 0] < 0.9
+    assert of_one_hand(inks[-1:], rows_of[-1:])[0][0, 0] > 0.9
+
+
+def test_papers_are_read_apart_and_in_order():
+    crops = [written(number, seed=seed) for seed, number in enumerate(("12", "34", "56", "78", "90", "17"))]
+    together = read_numbers(crops, classifier(), policy(), "ababab")
+    apart = [read_numbers(crops[n::2], classifier(), policy(), "aaa") for n in (0, 1)]
+    assert together[0::2] == apart[0] and together[1::2] == apart[1]
+
+
+def test_no_paper_no_numbers():
+    assert of_one_hand([], []) == []
+    assert read_numbers([], classifier(), policy(), []) == []
+    (reading,) = read_numbers([Crop(pixels=paper(), margin=0)], classifier(), policy(), ["a"])
+    assert reading.status == "blank"

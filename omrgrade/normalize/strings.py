@@ -31,7 +31,8 @@ CUTTABLE = 0.7  # width over the writing's height from which a component may hol
 THICKEST = 1.8  # stroke widths that a cut may go through
 SIDESTEP = 0.35  # px of ink that a cut's step aside is worth: cuts are rather straight
 TALL = 0.4  # of the tallest component's height: what is smaller is a dot or a splinter, not a digit
-ALONG = 0.3  # share of a component that lies on the outline's inner edge if it may be print
+ALONG = 0.3  # share of a component that lies on the outline's inner edge if it may be print,
+SLIVER = 0.6  # and if it is no broader than so many of the writing's stroke widths, it is
 
 
 def segment(crop: Crop) -> NumberInk:
@@ -128,7 +129,21 @@ def _ink_and_print(
     tall[0] = False
     dropped = tall & ~keep & (area >= 0.04 * area[keep].max())
     doubtful = dropped | (keep & (touches > ALONG * area))
-    return np.flatnonzero(keep | dropped).tolist(), set(np.flatnonzero(doubtful).tolist())
+    print_only = _slivers(labels, doubtful, keep & ~doubtful)
+    written = (keep | dropped) & ~print_only
+    return np.flatnonzero(written).tolist(), set(np.flatnonzero(doubtful & written).tolist())
+
+
+def _slivers(
+    labels: NDArray[np.int32], doubtful: NDArray[np.bool_], writing: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which of the doubtful components are far too thin for the pen that wrote the rest."""
+    found = np.zeros_like(doubtful)
+    if doubtful.any() and writing.any():
+        pen = _stroke_width(writing[labels])
+        for n in np.flatnonzero(doubtful):
+            found[n] = _stroke_width(labels == n) < SLIVER * pen
+    return found
 
 
 def _fainter_ink(dark: Grey, floor: float, pieces: list[_Piece], inside: Grey) -> bool:

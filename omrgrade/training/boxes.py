@@ -26,7 +26,7 @@ class LabelledBoxes:
 
     images: NDArray[np.uint8]  # (N, h, w) grey, dark ink on light paper
     truth: NDArray[np.int64]  # (N,) 0-9 (with `numbers` any whole number), BLANK or NOT_DIGIT
-    groups: NDArray[np.str_]  # (N,) the paper each crop is from
+    groups: NDArray[np.str_]  # (N,) the paper each crop is from; for numbers: one that one person filled in
     numbers: bool = False  # each crop is one wide box for a whole number
 
     def take(self, index: NDArray[np.int64]) -> LabelledBoxes:
@@ -64,12 +64,12 @@ def load_boxes(path: str | Path, *, numbers: bool = False) -> LabelledBoxes:
 
 
 def read_all(boxes: LabelledBoxes, classifier: Classifier, policy: Policy | None = None) -> list[BoxReading]:
-    """What the box reader makes of every crop, in order."""
+    """What the box reader makes of every crop, in order; numbers of one group are of one paper."""
     from omrgrade.pipeline import policy_for, read_boxes, read_numbers
 
     if boxes.numbers:
         crops = [Crop(pixels=image, margin=0) for image in boxes.images]
-        return read_numbers(crops, classifier, policy or policy_for(classifier))
+        return read_numbers(crops, classifier, policy or policy_for(classifier), boxes.groups.tolist())
     return read_boxes(boxes.images, classifier=classifier, policy=policy)
 
 
