@@ -125,17 +125,15 @@ def _symmetric(profile: Floats, side: float, reach: float) -> float | None:
     step = np.arange(len(profile))
     flank = max(round(0.45 * PX), 2)
     line = profile - np.maximum(np.roll(profile, flank), np.roll(profile, -flank))
-    best, where = max(_LINE, 0.25 * float(line[flank:-flank].max(initial=0.0))), None
-    for shift in np.arange(-reach, reach + 1e-9, 0.5 / PX):
-        for factor in _SIZES:
-            ends = middle + (shift + np.array([-1, 1]) * factor * side / 2) * PX
-            if ends[0] < flank or ends[1] > len(profile) - 1 - flank:
-                continue
-            score = float(np.interp(ends, step, line).min()) * (1 - 0.3 * abs(np.log(factor)))
-            score *= 1 - 0.2 * abs(shift) / max(reach, 0.1)
-            if score > best:
-                best, where = score, float(shift)
-    return where
+    least = max(_LINE, 0.25 * float(line[flank:-flank].max(initial=0.0)))
+    shifts = np.arange(-reach, reach + 1e-9, 0.5 / PX)
+    ends = middle + (shifts[:, None, None] + np.array([-1, 1]) * _SIZES[:, None] * side / 2) * PX
+    seen = (ends[..., 0] >= flank) & (ends[..., 1] <= len(profile) - 1 - flank)
+    score = np.interp(ends, step, line).min(axis=2) * (1 - 0.3 * abs(np.log(_SIZES)))
+    score *= 1 - 0.2 * abs(shifts[:, None]) / max(reach, 0.1)
+    score = np.where(seen, score, -np.inf)
+    best = int(score.argmax())
+    return float(shifts[best // len(_SIZES)]) if score.flat[best] > least else None
 
 
 def _found(picture: Floats, look: Floats, around: int) -> tuple[float, float, float]:
