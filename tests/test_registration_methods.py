@@ -9,8 +9,10 @@ import pytest
 from warped_pages import CONDITIONS, METHODS, Condition, WarpedPage, warped_page, with_method
 
 from omrgrade.errors import RegistrationError
+from omrgrade.placing import project
 from omrgrade.records import Rect, Scan
 from omrgrade.registration import register, survey
+from omrgrade.registration.byhand import reference_points
 
 template = cache(with_method)
 
@@ -28,6 +30,8 @@ SWEEP = [
     ("picture", "30 degrees off"),
     ("reference", "30 degrees off"),
     ("page", "shadow"),
+    ("page", "skewed left"),  # the ground is as white as the paper: there are no edges to be seen
+    ("page", "fed 10 mm off"),
     ("square", "skewed right"),
     ("cross", "1-bit"),
     ("reference", "100 dpi"),
@@ -111,6 +115,18 @@ def test_boxes_printed_otherwise_than_the_template_says_are_found():
     loose = replace(warped.template, fields=fields)
     found = register(warped.scan, loose, max_residual=1.0)
     assert replace(warped, template=loose).worst_box(found) < 0.7
+
+
+@pytest.mark.parametrize("step", [(-9.0, 0.0), (9.0, 0.0), (0.0, -6.6)])
+def test_a_page_laid_a_column_or_row_of_bubbles_off_is_moved(step):
+    """Most boxes would be there one bubble further, too, and every answer wrong."""
+    warped = page("page", "as it is", "choice-a4")
+    questions = [f for f in warped.template.fields if f.kind == "choice"]
+    bubbles = replace(warped.template, fields=tuple(questions))
+    corners = reference_points(bubbles) + step
+    shown = [(float(x), float(y)) for x, y in project(warped.page_to_scan, corners)]
+    found = register(warped.scan, bubbles, max_residual=1.0, shown=shown)
+    assert replace(warped, template=bubbles).worst_box(found) < 0.5
 
 
 def test_a_refused_page_can_still_be_shown():

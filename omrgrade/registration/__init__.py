@@ -18,8 +18,9 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco, byhand, corners, page, reference, timing
-from omrgrade.registration.fitting import Fit, fit_bent, fit_flat, fit_looks
+from omrgrade.registration.fitting import Fit, fit_bent, fit_flat, fit_looks, rank, unslipped
 from omrgrade.registration.geometry import Located, Pose, quarter_turns
+from omrgrade.registration.search import LIKE, likeness
 
 Attempts = Iterator[Sequence[Located]]
 """Places where the page may be. Those of one attempt compete; the next is made only if none is it."""
@@ -39,6 +40,10 @@ _WORTH_BENDING = 2
 """Candidates of an attempt that are followed with a bend if none fits as it is."""
 _HOPEFUL = 0.25
 """Share of boxes that the less likely places must show on a flat page to be followed further."""
+_ALIKE = 0.7
+"""Of the likest place's correlation with the page: places that are less like it are not followed further."""
+_SLIPS = 3
+"""Rows or columns of boxes by which a page may be off."""
 _PLAIN, _OFF = 0.7, 0.5
 """Share of boxes seen, and residual in mm, with which boxes look as the template says."""
 _CLEARLY = 0.15
@@ -95,9 +100,10 @@ def survey(
             fits = tuple(_fits(scan, template, candidates, hopeful=_HOPEFUL * (number > 1)))
             if not fits:
                 continue
+            fits = _unslipped(scan, template, fits)
             problem = _problem(scan, template, fits[0], max_residual)
             refusal = problem if problem and not number else refusal  # of the likeliest place
-            better = not best.fits or _rank(fits[0]) < _rank(best.fits[0])
+            better = not best.fits or rank(fits[0]) < rank(best.fits[0])
             if (problem is None and not accepted) or (better and accepted == (problem is None)):
                 best, accepted = Survey(fits=fits, refusal=problem), problem is None
             if accepted and best.fits[0].residual <= min(flag_residual, _OFF):
@@ -109,20 +115,37 @@ def survey(
 
 def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hopeful: float) -> list[Fit]:
     """The candidates laid on the boxes, best first; bent only if needed and a flat page shows that many."""
-    flat = sorted((fit_flat(scan, template, located) for located in candidates), key=_rank)
+    flat = sorted((fit_flat(scan, template, located) for located in candidates), key=rank)
     if not flat or flat[0].good or flat[0].share < hopeful:
         return flat
-    bent = [fit_bent(scan, template, fit.located) for fit in flat[:_WORTH_BENDING]]
-    fits = sorted([*bent, *flat], key=_rank)
-    if template.fiducials.method == "aruco" or (fits and fits[0].share > _PLAIN and fits[0].residual < _OFF):
+    surely = template.fiducials.method == "aruco"  # no other page has these markers
+    worth = flat[:1] if surely else _like_the_page(scan, template, flat[:_WORTH_BENDING])
+    bent = [fit_bent(scan, template, fit.located) for fit in worth]
+    fits = sorted([*bent, *flat], key=rank)
+    if surely or (fits and fits[0].share > _PLAIN and fits[0].residual < _OFF):
         return fits  # sheets printed from the template look as it says
-    looks = [fit_looks(scan, template, fit.located) for fit in flat[:_WORTH_BENDING]]
-    return sorted([*looks, *fits], key=_rank)
+    looks = [fit_looks(scan, template, fit.located) for fit in worth]
+    return sorted([*looks, *fits], key=rank)
 
 
-def _rank(fit: Fit) -> float:
-    """Less is better: mm off, a missing box counting as far off as can be measured."""
-    return fit.residual - 2 * fit.share
+def _unslipped(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[Fit, ...]:
+    """The fits, the best one moved by rows and columns of boxes for as long as more boxes are there then."""
+    for _ in range(_SLIPS):
+        if fits[0].share < MIN_FOUND or (fits[0].good and not fits[0].by_looks):
+            break
+        moved = unslipped(scan, template, fits[0])
+        better = _fits(scan, template, [moved], hopeful=0.0) if moved else []
+        if not better or rank(better[0]) >= rank(fits[0]):
+            break
+        fits = (better[0], *fits[1:])
+    return fits
+
+
+def _like_the_page(scan: Scan, template: Template, fits: Sequence[Fit]) -> list[Fit]:
+    """Those where print is about the page's, which is told much sooner than whether its boxes are there."""
+    like = [likeness(scan.pixels, fit.located.page_to_scan, template) for fit in fits]
+    least = max(LIKE, _ALIKE * max(like))
+    return [fit for fit, own in zip(fits, like, strict=True) if own > least or fit.share > _HOPEFUL]
 
 
 def _problem(scan: Scan, template: Template, fit: Fit, max_residual: float) -> RegistrationError | None:

@@ -1,4 +1,4 @@
-"""Registration by four ArUco markers, one near each corner; three are enough.
+"""Registration by four ArUco markers, one near each corner; three are enough, and two if the print agrees.
 
 Markers are found on a reduced copy, which is five times as fast as at full size, and of that first in the
 scan's corners, where a flatbed or feeder leaves them; their edges are then measured on the scan itself.
@@ -28,12 +28,14 @@ CORNER = 0.16
 """Share of the scan's long side; a square of that side in each of its corners is searched first."""
 AGREE = 2.5
 """mm: corners further off than this from a common page are not all of it; curled paper stays below."""
+PAIR_REACH = 8.0
+"""mm by which two markers may put the far side of a page off, before its print says more."""
 FIX = "scan the whole sheet with its corner squares uncovered"
 OTHER = "grade it with the template that it was printed from"
 
 
 def locate(scan: Scan, template: Template) -> Located:
-    """Find the template's markers; raises `RegistrationError` when fewer than three are to be seen."""
+    """Find the template's markers; raises `RegistrationError` when fewer than two are to be seen."""
     wanted = template.fiducials
     squares = dict(zip(wanted.ids, wanted.boxes, strict=True))
     seen = _search_corners(scan.pixels, wanted.dictionary)
@@ -41,6 +43,11 @@ def locate(scan: Scan, template: Template) -> Located:
     if len(found) < len(squares):
         seen = _search(scan.pixels, wanted.dictionary, squares)
         matrix, found = _agreeing(seen, squares)
+    if matrix is None and (pair := _pair(seen, squares)) is not None:
+        boxes = [squares[i] for i in squares if i in seen]
+        return Located(
+            page_to_scan=pair, squares=tuple(boxes), contrast=_contrast(scan.pixels, seen), reach=PAIR_REACH
+        )
     if matrix is None:
         what, fix = _why(seen, squares, scan.pixels)
         raise RegistrationError(what, where=scan.source, fix=fix)
@@ -179,6 +186,21 @@ def _agreeing(seen: Found, squares: dict[int, Rect]) -> tuple[Array | None, Foun
             _, ids, matrix = min(fits, key=lambda fit: fit[0])
             return matrix, {i: seen[i] for i in ids}
     return None, {}
+
+
+def _pair(seen: Found, squares: dict[int, Rect]) -> Array | None:
+    """The turn, scale and move (page mm -> scan px) on which two markers, if only two, agree; else None."""
+    known = [i for i in squares if i in seen]
+    if len(known) != 2:
+        return None
+    page = np.concatenate([_square_corners(squares[i]) for i in known])
+    scan = np.concatenate([seen[i] for i in known])
+    affine, _ = cv2.estimateAffinePartial2D(page, scan, method=cv2.LMEDS)
+    if affine is None:
+        return None
+    matrix = np.vstack([affine, [0, 0, 1]])
+    error = np.hypot(*(project(np.linalg.inv(matrix), scan) - page).T).max()
+    return matrix if error <= AGREE else None
 
 
 def _contrast(pixels: Grey, found: Found) -> float:

@@ -37,6 +37,8 @@ _ALL_SOFT = 0.3  # stiffness of the last bend, when wrong landmarks have been to
 _LOOSE = 20.0  # stiffness of a bend by looks, which are told less exactly than outlines
 _ENOUGH = 8  # patches: fewer do not tell a homography
 _ALL_THERE = 0.9  # share of the boxes that a flat page shows
+_SLIPPED = 0.1  # of `rank`: what boxes must gain for a page to be moved by a row or column
+_SAME_LINE = 1.0  # mm by which boxes of a row or column may be off it
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
 _FEW = 4  # boxes: fewer in a part say nothing
 
@@ -56,6 +58,11 @@ class Fit:
     def good(self) -> bool:
         """Whether there is nothing to gain."""
         return self.residual <= GOOD and self.share >= _ALL_THERE
+
+
+def rank(fit: Fit) -> float:
+    """Less is better: mm off, a missing box counting as far off as can be measured."""
+    return fit.residual - 2 * fit.share
 
 
 def shared_out(template: Template, count: int) -> tuple[list[Outline], list[Outline]]:
@@ -164,6 +171,44 @@ def _landmarks(
         edge_landmarks(scan.pixels, pose, located.squares, reach=0.6, contrast=contrast),
         box_landmarks(scan.pixels, pose, boxes, reach=reach, contrast=contrast),
     ]
+
+
+# ---------------------------------------------------------------- slips
+
+
+def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
+    """One row or column of boxes further, if boxes are clearly better there; None if not.
+
+    Rows of bubbles are like one another: a page laid one of them off fits at most boxes as well as it should,
+    and all that is read is wrong.
+    """
+    _, verifying = shared_out(template, BENT_LANDMARKS)
+    best, least = None, rank(fit) - _SLIPPED
+    for x, y in _steps(template):
+        move = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
+        pose = Pose(matrix=fit.pose.matrix @ move, bend=fit.pose.bend)
+        moved = [judged(scan, pose, fit.located, verifying)]
+        if fit.by_looks:
+            marks = look_landmarks(scan.pixels, pose, verifying, reach=VERIFY, contrast=fit.located.contrast)
+            moved.append(judged(scan, pose, fit.located, verifying, marks))
+        own = min(map(rank, moved))
+        if own < least:
+            best, least = replace(fit.located, page_to_scan=pose.matrix), own
+    return best
+
+
+def _steps(template: Template) -> list[tuple[float, float]]:
+    """Moves (x, y) in mm from one box to the next, both ways along rows and columns."""
+    centres = np.array([outline.rect.centre for outline in outlines(template)])
+    delta = centres[None] - centres[:, None]
+    steps = []
+    for along in (0, 1):
+        apart, beside = np.abs(delta[..., along]), np.abs(delta[..., 1 - along])
+        apart = np.where((beside < _SAME_LINE) & (apart > _SAME_LINE), apart, np.inf).min(axis=1)
+        if np.isfinite(apart).any():
+            step = float(np.median(apart[np.isfinite(apart)]))
+            steps += [tuple(sign * step * np.eye(2)[along]) for sign in (1, -1)]
+    return steps
 
 
 # ---------------------------------------------------------------- judging

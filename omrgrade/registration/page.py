@@ -15,12 +15,23 @@ from numpy.typing import NDArray
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Scan, Template
 from omrgrade.registration.geometry import Array, Located, homography
+from omrgrade.registration.search import LIKE, Hint, likeness, page_view, search, whole_view
+from omrgrade.registration.search import REACH as FOUND
 
 Grey = NDArray[np.uint8]
 
 REACH = 12.0
 """mm by which print may be off its place on the paper, curl included."""
 
+SURE = 0.45
+"""Correlation (0-1) with the page's print above which an outline is the sheet's."""
+ON_SHEET = (0.9, 0.94, 0.98, 1.02, 1.06)
+"""Scales of print on its sheet: printers fit pages to paper, and edges are found a little off."""
+IN_PICTURE = tuple(float(scale) for scale in np.geomspace(0.55, 1.08, 18))
+"""Scales of the page in a picture, across the diagonal."""
+
+_UPRIGHT = 2  # of the turns that a quad allows, the first ones: the others are their opposites
+_OFFERED = 4
 _LONG_SIDE = 700  # px of the copy that is searched
 _LEAST = 0.12  # share of the picture that a sheet fills
 _SHAPE = 0.33  # how far (log) a sheet's height over width may be from its own: a phone held at a slant
@@ -28,10 +39,10 @@ _ALIKE = 0.03  # quads whose corners are nearer, in parts of the picture, are th
 
 
 def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
-    """What may be the sheet's outlines in turn, each in the quarter turns that its shape allows."""
-    size = (template.page_width, template.page_height)
-    for quad in sheets(scan.pixels):
-        yield from near(quad, size)
+    """What may be the sheet's outlines, in the turns that their shape allows; then where print is alike."""
+    quads = sheets(scan.pixels)
+    yield from by_edges(scan, template, quads)
+    yield from by_print(scan, template, quads)
     raise RegistrationError(
         "the edges of the sheet were not found",
         where=scan.source,
@@ -39,14 +50,37 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     )
 
 
-def near(quad: Array, size: tuple[float, float]) -> Iterator[Sequence[Located]]:
-    """Places of a page of that size, mm, on a quad (4, 2): as it is, then with print `REACH` off.
+def by_print(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator[Sequence[Located]]:
+    """Places at which print is like the page's: on these quads (4, 2) scan px, or anywhere, straightened."""
+    size = (template.page_width, template.page_height)
+    for quad in quads:
+        hints = [
+            search(scan.pixels, page_view(matrix, template), template, turns=(0, 2), scales=ON_SHEET)[0]
+            for matrix in placed(quad, size)[:_UPRIGHT]
+        ]
+        if sure := [_place(hint) for hint in hints if hint.like > SURE]:
+            yield sure
+    view = whole_view(scan.pixels, template)
+    anywhere = search(scan.pixels, view, template, turns=range(4), scales=IN_PICTURE)[:_OFFERED]
+    if sure := [_place(hint) for hint in anywhere if hint.like > SURE]:
+        yield sure
+
+
+def _place(hint: Hint) -> Located:
+    return Located(page_to_scan=hint.page_to_scan, contrast=0.0, reach=FOUND)
+
+
+def by_edges(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator[Sequence[Located]]:
+    """The page on quads (4, 2) scan px where print is alike: as they are, then with print `REACH` off.
 
     Not at once: rows of bubbles look alike one row further.
     """
-    matrices = placed(quad, size)
-    yield [Located(page_to_scan=matrix, contrast=0.0) for matrix in matrices]
-    yield [Located(page_to_scan=matrix, contrast=0.0, reach=REACH) for matrix in matrices]
+    for quad in quads:
+        matrices = placed(quad, (template.page_width, template.page_height))
+        likely = [matrix for matrix in matrices if likeness(scan.pixels, matrix, template) > LIKE]
+        if likely:
+            yield [Located(page_to_scan=matrix, contrast=0.0) for matrix in likely]
+            yield [Located(page_to_scan=matrix, contrast=0.0, reach=REACH) for matrix in likely]
 
 
 def placed(quad: Array, size: tuple[float, float]) -> list[Array]:

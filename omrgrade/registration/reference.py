@@ -1,4 +1,4 @@
-"""Registration by a blank form: its features and their geometry, then the edges of the paper.
+"""Registration by a blank form: its features and their geometry, the edges of the paper, its print.
 
 Forms repeat themselves: a letter or bubble is like a hundred others, so that the usual test (is the best
 match much better than the second?) throws nearly all away. Here each match, the second best too, stands for a
@@ -19,7 +19,7 @@ from omrgrade.errors import RegistrationError
 from omrgrade.placing import project
 from omrgrade.records import Scan, Template
 from omrgrade.registration.geometry import Array, Located
-from omrgrade.registration.page import near, sheets
+from omrgrade.registration.page import by_edges, by_print, sheets
 
 Grey = NDArray[np.uint8]
 
@@ -49,12 +49,12 @@ class _Features:
 
 
 def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
-    """Where most features agree that the page is; then where edges of paper are."""
-    places = _by_features(scan, template)
-    if places:
+    """Where most features agree; where edges of paper are; then where print is like the blank form's."""
+    if places := _by_features(scan, template):
         yield places
-    for quad in sheets(scan.pixels):
-        yield from near(quad, (template.page_width, template.page_height))
+    quads = sheets(scan.pixels)
+    yield from by_edges(scan, template, quads)
+    yield from by_print(scan, template, quads)
     raise RegistrationError(
         "the form was not found on the page",
         where=scan.source,
