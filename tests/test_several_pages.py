@@ -29,6 +29,7 @@ from omrgrade.grading.sheets import mark_set
 from omrgrade.outputs import load_results
 from omrgrade.pipeline import read_page
 from omrgrade.records import AnswerKey, KeyItem, PageReading, Pupil, Roster, Scan
+from omrgrade.render import pdf_bytes
 from omrgrade.render.prefilled import prefilled_pdf
 from omrgrade.review.byhand import read_by_hand, templates_offered
 from omrgrade.review.desk import Desk
@@ -430,6 +431,20 @@ def test_pages_that_look_alike_and_have_no_code_are_not_guessed(tmp_path):
     both = sheet_set(load_sides(tmp_path, apart))
     for side in both.pages:
         found = read_page(scan_of(pixels(side, {"pupil": "11"})), both)
+        assert (found.problem, found.template) == ("", side.name)
+
+
+@pytest.mark.parametrize("profile", ["clean", "photo"])
+def test_pages_of_one_layout_are_told_apart_by_what_else_is_printed_on_them(tmp_path, profile):
+    alike = {"front": side_text("front"), "back": side_text("back", ids=IDS["front"], items="q5..q8")}
+    for side in load_sides(tmp_path, alike):
+        (tmp_path / f"{side.name}.pdf").write_bytes(pdf_bytes(side))
+    blank = {name: text.replace("title:", f"blank: {name}.pdf\ntitle:") for name, text in alike.items()}
+    both = sheet_set(load_sides(tmp_path, blank))
+    for seed, side in enumerate(both.pages):
+        image = simulate_page(side, seed=seed, profile=profile, values={"pupil": "11"}).image
+        grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        found = read_page(scan_of(grey), both)
         assert (found.problem, found.template) == ("", side.name)
 
 
