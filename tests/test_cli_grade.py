@@ -348,7 +348,7 @@ def test_ctrl_c_keeps_and_marks_what_was_read(jobs, day):
 def test_ctrl_c_while_overlays_are_drawn_leaves_the_tables(day, school, monkeypatch):
     from omrgrade.outputs import overlays
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(overlays, "draw_page", interrupted)
