@@ -24,6 +24,7 @@ from test_grading import read
 
 from omrgrade.cli import cli
 from omrgrade.errors import TemplateError
+from omrgrade.grading import NOT_COUNTED
 from omrgrade.grading.collate import Placed, group_pages
 from omrgrade.grading.sheets import mark_set
 from omrgrade.outputs import load_results
@@ -169,7 +170,7 @@ def test_missing_double_and_foreign_pages_are_listed_and_get_no_total(troubled):
     problem = next(
         row["problem"] for row in table(troubled / "out/pages.csv") if row["status"] == "unreadable"
     )
-    assert "front: " in problem and "back: " in problem
+    assert "back, front: markers of another template" in problem
     reasons = [row["reason"] for row in table(troubled / "out/review.csv")]
     assert any("back is missing" in reason for reason in reasons)
     assert any("again.png page 1" in reason and "front-13.png page 1" in reason for reason in reasons)
@@ -535,6 +536,52 @@ def test_the_version_on_one_page_says_what_is_right_on_another(tmp_path):
         ["correct"],
         ["incorrect"],
         ["unresolved"],
+    ]
+
+
+READ = st.tuples(
+    st.sampled_from(["front", "back"]),
+    st.sampled_from(["", "11", "12"]),
+    st.integers(0, 9),
+    st.sampled_from("rrrpa"),
+)
+
+
+@given(st.lists(READ, max_size=8), st.sampled_from(["identifier", "order"]))
+def test_every_page_is_in_one_sheet_and_only_whole_sheets_are_complete(sides, found, collate):
+    both = replace(sheet_set(sides), collate=collate)
+    key = AnswerKey(items=(KeyItem(item="q1", answers=("A",)), KeyItem(item="q5", answers=("D",))))
+    pages = [
+        replace(
+            page(both, name, n, pupil=pupil, **({"q1": "A"} if name == "front" else {"q5": "D"})),
+            digest=f"{digest}", problem="torn" if state == "p" else "", aside=state == "a",
+        )
+        for n, (name, pupil, digest, state) in enumerate(found)
+    ]  # fmt: skip
+    sheets, rows = mark_set(pages, both, key)
+    assert sorted(n for sheet in sheets for n in sheet.pages) == list(range(len(pages)))
+    assert [(row.source, row.page) for row in rows] == [(p.source, p.page) for p in pages]
+    for sheet in sheets:
+        counted = sheet.marks.status not in NOT_COUNTED
+        if sheet.complete and counted:
+            assert sheet.templates == ("front", "back")
+            assert {pages[n].fields[0].value for n in sheet.pages} <= {"", sheet.marks.student_id}
+            assert [score.item for score in sheet.marks.scores] == ["q1", "q5"]
+        assert not counted or all(not pages[n].problem and not pages[n].aside for n in sheet.pages)
+
+
+def test_the_same_picture_twice_counts_once(sides):
+    both = sheet_set(sides)
+    pages = [
+        page(both, "front", 1, pupil="11"),
+        page(both, "back", 2, pupil="11"),
+        page(both, "front", 3, pupil="11"),
+    ]
+    pages[2] = replace(pages[2], digest=pages[0].digest)
+    sheets, _ = mark_set(pages, both)
+    assert [(sheet.marks.status, sheet.complete) for sheet in sheets] == [
+        ("ok", True),
+        ("duplicate_page", True),
     ]
 
 

@@ -22,7 +22,9 @@ import click
     type=click.Path(path_type=Path),
     help="Pupils (CSV or XLSX): a sheet each, with name, number and QR code; a class list gets their names.",
 )
-@click.option("--back", help="Template of the other side; with --roster.")
+@click.option(
+    "--back", multiple=True, help="Template of the other side, or, again, of further pages; with --roster."
+)
 @click.option("--double-sided", is_flag=True, help="Every pupil begins on a new leaf; with --roster.")
 @click.option(
     "--sort",
@@ -35,7 +37,7 @@ def command(
     template: str,
     output: Path | None,
     roster_path: Path | None,
-    back: str | None,
+    back: tuple[str, ...],
     double_sided: bool,
     sort: str,
 ) -> None:
@@ -57,6 +59,6 @@ def command(
     if roster is None or any(field.row for field in loaded.fields):
         render_pdf(loaded, output, roster)
     else:
-        sheets = [loaded, load_template(back)] if back else [loaded]
+        sheets = [loaded, *map(load_template, back)]
         write_pdf(prefilled_pdf(sheets, roster, order=sort, double_sided=double_sided or bool(back)), output)
     click.echo(f"{output}: print it at 100 %, not fitted to the page", err=True)

@@ -63,6 +63,7 @@
         at: [170, 62]
         size: [22, 22]            # with white paper round the code
         formats: [qr]             # and code128, ean; all of them by default
+        # role: info, with version: true: a sticker with the version; sheet: true: equal on a sheet's pages
 
 Lengths are mm from the page's top-left corner, x right, y down.
 Every mistake is a `TemplateError` with file and line.
