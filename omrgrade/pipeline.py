@@ -5,33 +5,33 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from omrgrade import __version__, barcodes
-from omrgrade.boxes import both_views, either_view, read_box
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, classifier_from, load_classifier, model_files
 from omrgrade.corrections import other_templates
 from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, available_cores, make_engine
-from omrgrade.errors import ModelError, OmrgradeError, OutputError, PageError
+from omrgrade.errors import OmrgradeError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
 from omrgrade.images.memory import keep_freed_memory
 from omrgrade.longrun import run_pages
 from omrgrade.marking import mark_batch
-from omrgrade.metrics import promised_threshold
-from omrgrade.normalize import WORK_SIDE, normalize_all
+from omrgrade.normalize import WORK_SIDE
 from omrgrade.normalize.strings import segment
-from omrgrade.numbers import read_number, read_point, read_sign
-from omrgrade.numbers.hand import of_one_hand
+from omrgrade.numbers import read_point, read_sign
+from omrgrade.reading import policy_for as policy_for  # the door to these is here
+from omrgrade.reading import read_boxes as read_boxes
+from omrgrade.reading import read_crops as read_crops
+from omrgrade.reading import read_numbers as read_numbers
 from omrgrade.records import (
     AnswerKey,
     Batch,
@@ -39,7 +39,6 @@ from omrgrade.records import (
     Crop,
     Field,
     FieldReading,
-    Ink,
     Limits,
     PageReading,
     PageRef,
@@ -56,101 +55,6 @@ from omrgrade.resume import Place, page_content, page_key, unread
 from omrgrade.snapshots import SCALE as PICTURE_SCALE
 from omrgrade.snapshots import field_picture, scan_picture
 from omrgrade.store import Store
-
-Grey = NDArray[np.uint8]
-
-
-def policy_for(classifier: Classifier, *, max_error: float | None = None) -> Policy:
-    """The default policy with the thresholds that the model's card brings.
-
-    max_error: share (0-1) of the accepted digits that may be wrong. The threshold that keeps to it, with 95 %
-    confidence on paper like the card's calibration set, replaces the card's own; `ModelError` without one.
-    """
-    card = classifier.card
-    if unknown := sorted(card.thresholds.keys() - {f.name for f in fields(Policy)}):
-        raise ModelError(
-            "the model card has thresholds that this version does not know",
-            fix="use the model that came with this version, or train again",
-            received=unknown,
-        )
-    policy = replace(Policy(), **card.thresholds)
-    if max_error is None:
-        return policy
-    threshold = promised_threshold(card.calibration, max_error) if card.calibration else None
-    if threshold is None:
-        raise ModelError(
-            "the model's calibration set cannot promise so few errors",
-            fix="allow more, or calibrate on more labelled boxes with: omrgrade calibrate",
-            received=max_error,
-        )
-    return replace(policy, accept=threshold, accept_number=max(threshold, policy.accept_number))
-
-
-def read_boxes(
-    images: Sequence[Grey] | Grey,
-    *,
-    classifier: Classifier | None = None,
-    policy: Policy | None = None,
-) -> list[BoxReading]:
-    """Read box crops, each (h, w) uint8 grey, dark ink on light paper, printed outline included if any.
-
-    One reading an image, in order. Without a classifier the bundled one is loaded.
-    """
-    for image in images:
-        if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
-            raise ValueError(f"a box must be uint8 (h, w) grey (received {image.dtype} {image.shape})")
-    classifier = classifier or load_classifier()
-    crops = [Crop(pixels=image, margin=0) for image in images]
-    return read_crops(crops, classifier, policy or policy_for(classifier))
-
-
-def read_crops(crops: Sequence[Crop], classifier: Classifier, policy: Policy) -> list[BoxReading]:
-    """Normalise, classify in one call, decide: one reading a crop, in order."""
-    inks = normalize_all(crops)
-    return [
-        read_box(ink, probabilities, policy)
-        for ink, probabilities in zip(inks, _classify(inks, classifier), strict=True)
-    ]
-
-
-def read_numbers(
-    crops: Sequence[Crop], classifier: Classifier, policy: Policy, papers: Sequence[Hashable] = ()
-) -> list[BoxReading]:
-    """The whole number in each wide box (kind "number"), in order; all pieces classified in one call.
-
-    papers: which paper each is from. Those of one paper, of one hand, are read beside one another.
-    """
-    inks = [segment(crop) for crop in crops]
-    pieces = [span.image for ink in inks for span in ink.spans]
-    classes = len(classifier.card.classes)
-    rows = classifier.probabilities(np.stack(pieces)) if pieces else np.zeros((0, classes), np.float32)
-    found = np.split(rows, np.cumsum([len(ink.spans) for ink in inks])[:-1]) if inks else []
-    for paper in dict.fromkeys(papers):
-        own = [n for n, other in enumerate(papers) if other == paper]
-        beside = of_one_hand([inks[n] for n in own], [found[n] for n in own])
-        for n, rows in zip(own, beside, strict=True):
-            found[n] = rows
-    return [read_number(ink, rows, policy) for ink, rows in zip(inks, found, strict=True)]
-
-
-def _classify(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.float32]:
-    """Class probabilities (N, C) of all views of all boxes in one call; empty boxes get zeros."""
-    written = [(n, ink.image) for n, ink in enumerate(inks) if not ink.empty]
-    uncut = [(n, ink.uncut) for n, ink in enumerate(inks) if ink.uncut is not None]
-    restored = [(n, ink.restored) for n, ink in enumerate(inks) if ink.restored is not None and not ink.empty]
-    result = np.zeros((len(inks), len(classifier.card.classes)), np.float32)
-    views = [*written, *uncut, *restored]
-    if not views:
-        return result
-    found = iter(classifier.probabilities(np.stack([image for _, image in views])))
-    for n, _ in written:
-        result[n] = next(found)
-    for n, _ in uncut:
-        result[n] = either_view(result[n], next(found))
-    for n, _ in restored:
-        result[n] = both_views(result[n], next(found))
-    return result
-
 
 # ---------------------------------------------------------------- pages
 

@@ -16,6 +16,7 @@ STAGES = {
 INPUTS = {"template", "key", "roster", "tables"}
 MIDDLE = {
     "pipeline",
+    "reading",
     "engine",
     "cluster",
     "store",

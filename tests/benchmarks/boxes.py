@@ -23,7 +23,7 @@ import numpy as np
 
 from omrgrade.classify import load_classifier
 from omrgrade.normalize import normalize_all
-from omrgrade.pipeline import _classify
+from omrgrade.reading import classify_views
 from omrgrade.records import Crop
 from omrgrade.resources import bundled
 from omrgrade.training.paper import write_box
@@ -78,7 +78,7 @@ def main() -> None:
             chunks = [boxes[start : start + size] for start in range(0, len(boxes), size)]
             inks: list[Any] = []
             normalising = cpu(lambda chunks=chunks, inks=inks: inks.extend(map(normalize_all, chunks)))
-            classifying = cpu(lambda inks=inks: [_classify(part, classifier) for part in inks])
+            classifying = cpu(lambda inks=inks: [classify_views(part, classifier) for part in inks])
             if normalising + classifying < sum(best[name]):
                 best[name] = [normalising, classifying]
     figures = {

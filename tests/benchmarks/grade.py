@@ -27,9 +27,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 STAGES = (
     "page_content", "read_scan", "page_digest", "_register", "upright_preview", "crop_fields",
-    "normalize_all", "_classify", "read_box", "read_bubbles", "field_picture",
+    "normalize_all", "classify_views", "read_box", "read_bubbles", "field_picture",
 )  # fmt: skip
-"""Functions of omrgrade.pipeline, in the order of a page's way."""
+"""Functions that omrgrade.pipeline and omrgrade.reading call, in the order of a page's way."""
 
 
 # ---------------------------------------------------------------- in child processes
@@ -57,12 +57,13 @@ def stages(folder: Path) -> dict[str, float]:
     """CPU milliseconds a page by stage, reading in this process."""
     import cv2
 
-    from omrgrade import pipeline
+    from omrgrade import pipeline, reading
     from omrgrade.images import find_pages
     from omrgrade.template import load_template
 
     cv2.setNumThreads(1)
-    spent = {name: 0.0 for name in STAGES if hasattr(pipeline, name)}
+    callers = {name: pipeline if hasattr(pipeline, name) else reading for name in STAGES}
+    spent = dict.fromkeys(STAGES, 0.0)
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
@@ -74,8 +75,8 @@ def stages(folder: Path) -> dict[str, float]:
 
         return call
 
-    for name in spent:
-        setattr(pipeline, name, timed(name, getattr(pipeline, name)))
+    for name, caller in callers.items():
+        setattr(caller, name, timed(name, getattr(caller, name)))
     refs = find_pages([folder / "scans"])
     read = pipeline.PageWork(template=load_template(folder / "sheet.yaml"), previews=False)()
     read(refs[: pipeline.CHUNK])
