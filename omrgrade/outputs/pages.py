@@ -10,13 +10,15 @@ from omrgrade.outputs.results import Cell, Results
 from omrgrade.records import Sheet
 
 COLUMNS = ("student_id", "name", "template", "status", "source", "page", "problem")
+_OF_ALL = ("unknown_student", "duplicate_student", "out_of_order")
+"""Statuses of a sheet that are those of each of its pages."""
 
 
 def rows(results: Results) -> Iterator[Sequence[Cell]]:
     """A row a page of each sheet, also one that is missing; then scans that are no page of anybody's.
 
-    Status: ok, missing, double, left_out (somebody said so), out_of_order, unassigned (in doubt whose), or
-    the scan's own, e.g. unreadable.
+    Status: ok, missing, double, left_out (somebody said so), unassigned (in doubt whose), the sheet's own
+    where it is that of all its pages, or the scan's own, e.g. unreadable.
     """
     names = {pupil.student_id: pupil.name for pupil in results.roster.pupils} if results.roster else {}
     strays = []
@@ -45,7 +47,7 @@ def _of_sheet(results: Results, sheet: Sheet) -> Iterator[tuple[str, str, int | 
         if not scans:
             yield page.name, "left_out" if sheet.complete else "missing", None
         for scan in scans:
-            odd = "out_of_order" if sheet.marks.status == "out_of_order" else "ok"
+            odd = sheet.marks.status if sheet.marks.status in _OF_ALL else "ok"
             yield page.name, "double" if len(scans) > 1 else odd, scan
 
 

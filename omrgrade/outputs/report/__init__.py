@@ -67,6 +67,7 @@ def context(results: Results) -> dict[str, Any]:
         "confidences": confidence_histogram(sure),
         "residuals": residual_histogram(residuals, _refused(results)),
         "rescans": rescans(results),
+        "gaps": sum(not sheet.complete for sheet in results.batch.sheets),
         "counts": {
             "sheets": sum(m.status not in NOT_COUNTED for m in results.batch.rows),
             "readings": len(readings),
