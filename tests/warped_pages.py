@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -107,8 +108,8 @@ class WarpedPage:
         return Scan(source="scan.jpg", page=1, pixels=np.ascontiguousarray(self.pixels), dpi=0)
 
     def worst_box(self, found: Registration) -> float:
-        """mm by which the worst corner of any box is displaced."""
-        boxes = [box for made in self.template.fields for box in made.boxes]
+        """mm by which the worst corner of any box is displaced; the place of a barcode is none."""
+        boxes = [box for made in self.template.fields if made.kind != "barcode" for box in made.boxes]
         xy = [(x, y) for b in boxes for x in (b.x, b.right) for y in (b.y, b.bottom)]
         corners = np.array(xy)
         seen = project(np.linalg.inv(self.page_to_scan), place(found, corners))
@@ -136,6 +137,30 @@ def warped_page(template: Template, condition: Condition, seed: int) -> WarpedPa
         code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, condition.jpeg])[1]
         image = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
     return WarpedPage(template=template, pixels=image, page_to_scan=matrix, bend=made.bend)
+
+
+def other_papers(count: int, seed: int) -> Iterator[np.ndarray]:
+    """Pages (h, w) uint8 that are no sheet: text, tables, ruled and blank paper, blurs as photos have."""
+    for n in range(count):
+        rng = np.random.default_rng((seed, n))
+        page = np.full((1754, 1240), int(rng.integers(200, 250)), np.uint8)
+        kind = ("text", "table", "ruled", "blank", "blur")[n % 5]
+        if kind == "text":
+            for y in range(120, 1640, int(rng.integers(26, 44))):
+                words = "".join(chr(int(c)) for c in rng.integers(97, 123, int(rng.integers(20, 60))))
+                cv2.putText(page, words, (110, y), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 30, 2)
+        elif kind == "table":
+            across, down = int(rng.integers(40, 160)), int(rng.integers(30, 90))
+            for y in range(150, 1500, down):
+                for x in range(100, 1100, across):
+                    cv2.rectangle(page, (x, y), (x + across - 8, y + down - 8), 60, 2)
+        elif kind == "ruled":
+            step = int(rng.integers(30, 60))
+            page[::step], page[:, ::step] = 120, 120
+        elif kind == "blur":
+            small = rng.integers(0, 255, (60, 40), dtype=np.uint8)
+            page = cv2.resize(small, (1240, 1754), interpolation=cv2.INTER_CUBIC)
+        yield np.clip(page + rng.normal(0, 3, page.shape), 0, 255).astype(np.uint8)
 
 
 def _pose(

@@ -25,12 +25,31 @@ from omrgrade.registration.search import LIKE, likeness
 Attempts = Iterator[Sequence[Located]]
 """Places where the page may be. Those of one attempt compete; the next is made only if none is it."""
 
-METHODS: dict[str, Callable[[Scan, Template], Attempts]] = {
+Locate = Callable[[Scan, Template], Attempts]
+
+
+def _or_by_print(locate: Locate) -> Locate:
+    """A method by marks, and then, as these may be covered or not told from others, the print as a whole."""
+
+    def attempts(scan: Scan, template: Template) -> Attempts:
+        refusal = None
+        try:
+            yield from locate(scan, template)
+        except RegistrationError as error:
+            refusal = error
+        yield from page.by_print(scan, template, page.sheets(scan.pixels))
+        if refusal is not None:
+            raise refusal
+
+    return attempts
+
+
+METHODS: dict[str, Locate] = {
     "aruco": lambda scan, template: iter([[aruco.locate(scan, template)]]),
-    "corners": corners.locate,
+    "corners": _or_by_print(corners.locate),
     "page": page.locate,
     "reference": reference.locate,
-    "timing": timing.locate,
+    "timing": _or_by_print(timing.locate),
 }
 """method -> where the page may be, likeliest first; `RegistrationError` when there is no such place."""
 

@@ -43,6 +43,7 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     quads = sheets(scan.pixels)
     yield from by_edges(scan, template, quads)
     yield from by_print(scan, template, quads)
+    yield from likeliest(scan, template, quads)
     raise RegistrationError(
         "the edges of the sheet were not found",
         where=scan.source,
@@ -81,6 +82,15 @@ def by_edges(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator
         if likely:
             yield [Located(page_to_scan=matrix, contrast=0.0) for matrix in likely]
             yield [Located(page_to_scan=matrix, contrast=0.0, reach=REACH) for matrix in likely]
+
+
+def likeliest(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator[Sequence[Located]]:
+    """The place that is likest the page of those on quads (4, 2) scan px, to show what does not fit."""
+    size = (template.page_width, template.page_height)
+    matrices = [matrix for quad in quads for matrix in placed(quad, size)]
+    if matrices:
+        best = max(matrices, key=lambda matrix: likeness(scan.pixels, matrix, template))
+        yield [Located(page_to_scan=best, contrast=0.0)]
 
 
 def placed(quad: Array, size: tuple[float, float]) -> list[Array]:

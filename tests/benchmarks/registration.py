@@ -4,7 +4,7 @@
 
 Prints the largest displacement of any box in mm (over the pages accepted), and the shares of pages refused,
 registered to 0.5 mm at every box, and flagged. Not a test: nothing here passes or fails. With --foreign COUNT
-it asks each template instead how many pages of the other templates it takes for its own.
+it asks each template instead how many pages of the other templates, and other papers, it takes for its own.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from warped_pages import CONDITIONS, METHODS, warped_page, with_method
+from warped_pages import CONDITIONS, METHODS, other_papers, warped_page, with_method
 
 from omrgrade.errors import RegistrationError
-from omrgrade.records import Policy
+from omrgrade.images import find_pages, read_scan
+from omrgrade.records import Policy, Scan, Template
 from omrgrade.registration import register
 from omrgrade.template import bundled_templates
 
@@ -78,26 +80,51 @@ def sweep(methods: list[str], conditions: list[str], pages: int, seed: int) -> N
         print(f"| {method} | {count} {'photo' if photo else 'scanner'} | {100 * close / count:.1f} | {far} |")
 
 
-def foreign(methods: list[str], pages: int, seed: int) -> None:
-    """Print how many pages of other templates each template accepts, and how long it takes to refuse one."""
-    print("| template | method | foreign pages | accepted | s a page |\n|---|---|---|---|---|")
-    for name in bundled_templates():
-        others = [other for other in bundled_templates() if other != name]
-        for method in methods:
-            template, accepted, seconds = with_method(name, method), 0, 0.0
-            for n in range(pages):
-                theirs = with_method(others[n % len(others)], method)
-                condition = list(CONDITIONS)[n // len(others) % len(CONDITIONS)]
-                page = warped_page(theirs, CONDITIONS[condition], seed + n)
+def foreign(methods: list[str], pages: int, seed: int, folder: Path | None) -> None:
+    """Print how many pages of others each template accepts, and how long it takes to refuse one.
+
+    A fifth of the pages are no sheets at all; the others are the other templates' under every condition, each
+    shown to all templates but its own. Pages in `folder` come on top.
+    """
+    print("| method | template | foreign pages | accepted | s a page |\n|---|---|---|---|---|")
+    for method in methods:
+        templates = {name: with_method(name, method) for name in bundled_templates()}
+        tried, accepted, seconds = (dict.fromkeys(templates, 0.0) for _ in range(3))
+        for owner, what, scan in _others(templates, pages, seed, folder):
+            for name, template in templates.items():
+                if name == owner:
+                    continue
                 started = time.process_time()
                 try:
-                    register(page.scan, template, max_residual=Policy().max_residual)
-                    accepted += 1
-                    print(f"  {name} accepts {theirs.name}, {condition}, seed {seed + n}", file=sys.stderr)
+                    register(scan, template, max_residual=Policy().max_residual)
+                    accepted[name] += 1
+                    print(f"  {name}, {method}: accepts {what}", file=sys.stderr)
                 except RegistrationError:
                     pass
-                seconds += time.process_time() - started
-            print(f"| {name} | {method} | {pages} | {accepted} | {seconds / pages:.2f} |", flush=True)
+                seconds[name] += time.process_time() - started
+                tried[name] += 1
+        for name in templates:
+            print(
+                f"| {method} | {name} | {tried[name]:.0f} | {accepted[name]:.0f} "
+                f"| {seconds[name] / tried[name]:.2f} |",
+                flush=True,
+            )
+
+
+def _others(
+    templates: dict[str, Template], pages: int, seed: int, folder: Path | None
+) -> Iterator[tuple[str, str, Scan]]:
+    """Whose page, what it is, and the page, so that each template is shown `pages` that are not its own."""
+    papers = pages // 5
+    for n, pixels in enumerate(other_papers(papers, seed)):
+        yield "", f"paper {n}", Scan(source="paper.jpg", page=1, pixels=pixels, dpi=0)
+    names, conditions = list(templates), list(CONDITIONS)
+    for n in range(-(-(pages - papers) * len(names) // (len(names) - 1))):
+        owner, condition = names[n % len(names)], conditions[n // len(names) % len(conditions)]
+        page = warped_page(templates[owner], CONDITIONS[condition], seed + n)
+        yield owner, f"{owner}, {condition}, seed {seed + n}", page.scan
+    for ref in find_pages([folder]) if folder else ():
+        yield "", ref.path, read_scan(ref)
 
 
 def main() -> None:
@@ -108,11 +135,12 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS))
     parser.add_argument("--foreign", type=int, default=0, help="foreign pages a template and method")
+    parser.add_argument("--papers", type=Path, help="a folder of other pages to show on top")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     np.seterr(all="ignore")
     if options.foreign:
-        foreign(options.methods, options.foreign, options.seed)
+        foreign(options.methods, options.foreign, options.seed, options.papers)
     else:
         sweep(options.methods, options.conditions, options.pages, options.seed)
 
