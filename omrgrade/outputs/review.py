@@ -23,23 +23,12 @@ def rows(results: Results) -> Iterator[Sequence[Cell]]:
     for page, marks in results.sheets():
         if marks.status not in NOT_COUNTED and (doubt := page_doubt(page)):
             yield (page.source, page.page, marks.student_id, None, None, None, None, doubt)
-    doubts = [
-        (page, marks, reading)
-        for page, marks in results.sheets()
-        if marks.status not in NOT_COUNTED
-        for reading in in_doubt(page)
-    ]
-    for page, marks, reading in sorted(doubts, key=lambda doubt: doubt[2].confidence):
-        yield (
-            page.source,
-            page.page,
-            marks.student_id,
-            reading.field,
-            reading.value,
-            reading.confidence,
-            reading.runner_up,
-            reading.reason,
-        )
+    doubts: list[tuple[float, Sequence[Cell]]] = []  # not the pages themselves, which may not fit in memory
+    for page, marks in results.sheets():
+        for reading in in_doubt(page) if marks.status not in NOT_COUNTED else ():
+            said = (reading.field, reading.value, reading.confidence, reading.runner_up, reading.reason)
+            doubts.append((reading.confidence, (page.source, page.page, marks.student_id, *said)))
+    yield from (row for _, row in sorted(doubts, key=lambda entry: entry[0]))
 
 
 def render(results: Results) -> Iterator[tuple[str, bytes]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omrgrade.grading import NOT_COUNTED
@@ -52,10 +54,7 @@ def page(results: Results) -> str:
 def context(results: Results) -> dict[str, Any]:
     """What the template is filled with."""
     found = statistics(results)
-    counted = [(p, m) for p, m in results.sheets() if m.status not in NOT_COUNTED]
-    readings = [reading for p, _ in counted for reading in p.fields]
-    sure = [(reading.confidence, reading.status == "review") for reading in readings if reading.value]
-    residuals = [p.registration.residual for p, _ in counted if p.registration]
+    quality = _quality(results)
     return {
         "results": results,
         "batch": results.batch,
@@ -64,17 +63,46 @@ def context(results: Results) -> dict[str, Any]:
         "suspects": [item for item in found.items if item.suspicion],
         "sheets": list(_sheets(results)),
         "totals": _totals(results, found),
-        "confidences": confidence_histogram(sure),
-        "residuals": residual_histogram(residuals, _refused(results)),
+        "confidences": confidence_histogram(quality.confidences()),
+        "residuals": residual_histogram(quality.residuals, _refused(results)),
         "rescans": rescans(results),
         "gaps": sum(not sheet.complete for sheet in results.batch.sheets),
         "counts": {
             "sheets": sum(m.status not in NOT_COUNTED for m in results.batch.rows),
-            "readings": len(readings),
-            "blank": sum(reading.status == "blank" for reading in readings),
-            "review": sum(reading.status == "review" for reading in readings),
+            "readings": quality.statuses.total(),
+            "blank": quality.statuses["blank"],
+            "review": quality.statuses["review"],
         },
     }
+
+
+@dataclass(slots=True, eq=False)
+class _Quality:
+    """How reading went, over all pages that count: numbers alone, as the pages may not fit in memory."""
+
+    statuses: Counter[str] = field(default_factory=Counter)  # of readings
+    sure: array[float] = field(default_factory=lambda: array("d"))  # confidences of what was seen,
+    unsure: array[float] = field(default_factory=lambda: array("d"))  # and of what awaits review
+    residuals: array[float] = field(default_factory=lambda: array("d"))  # mm, a page each
+
+    def confidences(self) -> Iterator[tuple[float, bool]]:
+        """Each, and whether it awaits review."""
+        yield from ((confidence, False) for confidence in self.sure)
+        yield from ((confidence, True) for confidence in self.unsure)
+
+
+def _quality(results: Results) -> _Quality:
+    found = _Quality()
+    for page, marks in results.sheets():
+        if marks.status in NOT_COUNTED:
+            continue
+        found.statuses.update(reading.status for reading in page.fields)
+        for reading in page.fields:
+            if reading.value:
+                (found.unsure if reading.status == "review" else found.sure).append(reading.confidence)
+        if page.registration:
+            found.residuals.append(page.registration.residual)
+    return found
 
 
 def _totals(results: Results, found: TestStatistics) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -66,13 +67,13 @@ CONFIDENCE_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 """Borders of the confidence histogram: finer where readings crowd."""
 
 
-def confidence_histogram(readings: Sequence[tuple[float, bool]]) -> tuple[Bar, ...]:
+def confidence_histogram(readings: Iterable[tuple[float, bool]]) -> tuple[Bar, ...]:
     """How sure the readings were; (confidence 0-1, whether it awaits review)."""
     edges = CONFIDENCE_EDGES
     settled, doubtful = [0] * (len(edges) - 1), [0] * (len(edges) - 1)
     for confidence, doubt in readings:
-        place = max(n for n, edge in enumerate(edges[:-1]) if confidence >= edge)
-        (doubtful if doubt else settled)[place] += 1
+        place = min(bisect_right(edges, confidence), len(settled))
+        (doubtful if doubt else settled)[place - 1] += 1
     labels = [f"{100 * a:g}-{100 * b:g}" for a, b in pairwise(edges)]
     return bars(labels, settled, doubtful)
 
