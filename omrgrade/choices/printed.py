@@ -68,8 +68,9 @@ def printed(
         for group, picture in inked.items()
     }
     rest = {group: own for group, own in members.items() if group not in pictures}
-    usual = [float(picture[where.inside].mean()) for picture in inked.values()]
-    return Prints(wide, _unknown_share(dark, rest, float(np.median(usual)) if usual else 0.0, where.inside))
+    known = [_inside(picture, where.inside) for picture in (inked or pictures).values()]
+    usual = float(np.median(known)) if known else None
+    return Prints(wide, _unknown_share(dark, rest, usual, where.inside))
 
 
 def _lightest(stack: Floats, inside: Bools) -> Floats:
@@ -167,15 +168,19 @@ def _difference(stack: Floats, picture: Floats, inside: Bools) -> float:
 
 
 def _unknown_share(
-    dark: Floats, rest: dict[Group, list[int]], usual: float, inside: Bools
+    dark: Floats, rest: dict[Group, list[int]], usual: float | None, inside: Bools
 ) -> dict[Group, float]:
     """How much of the inside print covers in groups of which nothing is known: most bubbles are empty.
 
-    usual: mean darkness of other bubbles' print, 0 without any; it stands in where there are few bubbles.
+    usual: mean darkness of other bubbles' print, None without any; it stands in where there are few bubbles, or
+    where so much more covers most of these that it can only be marks: somebody who likes A fills many of them.
     """
     bubbles = [n for own in rest.values() for n in own]
-    ink = np.clip(dark[bubbles][:, inside], 0, 1).mean(axis=1)
-    share = USUAL_SHARE * (float(np.median(ink)) if len(bubbles) >= UNKNOWN else usual)
+    ink = float(np.median(np.clip(dark[bubbles][:, inside], 0, 1).mean(axis=1))) if bubbles else 0.0
+    times, more = TOO_MUCH
+    if len(bubbles) < UNKNOWN or (usual is not None and ink > times * usual + more):
+        ink = usual or 0.0
+    share = USUAL_SHARE * ink
     return {group: min(share, MOST_SHARE) for group in rest} if share > NONE else {}
 
 
