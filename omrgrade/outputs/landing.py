@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from omrgrade.records import Scan, Template
 from omrgrade.registration import Survey
 from omrgrade.registration.fitting import Fit, every_box
 from omrgrade.registration.geometry import Array, Pose, quarter_turns
+from omrgrade.registration.outlines import outlines
 
 Colour = tuple[int, int, int]
 
@@ -29,14 +32,16 @@ def landing(scan: Scan, template: Template, found: Survey) -> tuple[NDArray[np.u
     if not found.fits:
         return _titled(_upright(scan.pixels, 0), _lines(template, found, np.zeros(0))), np.zeros(0)
     fit = found.fits[0]
-    turn = quarter_turns(fit.pose.matrix, (template.page_width / 2, template.page_height / 2))
-    scale = min(_LONG_SIDE / max(scan.pixels.shape), 4.0)
     off = np.hypot(*every_box(scan, template, fit).shifts.T)
-    picture = cv2.cvtColor(scan.pixels, cv2.COLOR_GRAY2BGR)
+    turn = quarter_turns(fit.pose.matrix, (template.page_width / 2, template.page_height / 2))
+    back = _turning(scan.pixels.shape[1], scan.pixels.shape[0], turn)
+    fit = replace(fit, pose=replace(fit.pose, matrix=back @ fit.pose.matrix))
+    scale = min(_LONG_SIDE / max(scan.pixels.shape), 4.0)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=how), np.uint8)
+    upright = cv2.resize(_upright(scan.pixels, turn), None, fx=scale, fy=scale, interpolation=how)
+    picture = np.asarray(upright, np.uint8)
     _draw(picture, template, fit, off, scale)
-    return _titled(_upright(_cut(picture, template, fit, scale), turn), _lines(template, found, off)), off
+    return _titled(_cut(picture, template, fit, scale), _lines(template, found, off)), off
 
 
 def _draw(picture: NDArray[np.uint8], template: Template, fit: Fit, off: Array, scale: float) -> None:
@@ -45,7 +50,7 @@ def _draw(picture: NDArray[np.uint8], template: Template, fit: Fit, off: Array, 
     _outline(picture, fit.pose, np.array(page), scale, _BLUE, 2)
     for mark in template.fiducials.boxes:
         _outline(picture, fit.pose, _corners(mark.x, mark.y, mark.right, mark.bottom), scale, _BLUE, 2)
-    boxes = [box for made in template.fields for box in made.boxes]
+    boxes = [outline.rect for outline in outlines(template)]
     for box, distance in zip(boxes, off, strict=True):
         colour = _GREEN if distance < FINE else _AMBER if distance < OFF else _RED
         _outline(picture, fit.pose, _corners(box.x, box.y, box.right, box.bottom), scale, colour, 1)
@@ -86,6 +91,16 @@ def _upright(picture: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
     """The picture turned back by quarter turns of `turn` degrees clockwise, in colour."""
     colour = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(np.rot90(colour, turn // 90))
+
+
+def _turning(width: int, height: int, turn: int) -> Array:
+    """Maps px of a picture of that size to px of what `_upright` makes of it (3, 3)."""
+    return {
+        0: np.eye(3),
+        90: np.array([[0.0, 1, 0], [-1, 0, width - 1], [0, 0, 1]]),
+        180: np.array([[-1.0, 0, width - 1], [0, -1, height - 1], [0, 0, 1]]),
+        270: np.array([[0.0, -1, height - 1], [1, 0, 0], [0, 0, 1]]),
+    }[turn]
 
 
 def _lines(template: Template, found: Survey, off: Array) -> list[tuple[str, Colour]]:
