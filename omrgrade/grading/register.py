@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from difflib import SequenceMatcher
+from functools import lru_cache
 from math import log
 
 import numpy as np
@@ -12,6 +13,7 @@ from omrgrade.records import FieldReading, Pupil, Roster
 
 UNSEEN = 1e-4  # probability given to a digit that the reader did not consider at all
 NEAREST = 3  # pupils offered
+REMEMBERED = 10_000  # readings whose nearest pupils are kept: some 50 MB
 MOST_OTHERS = 5000  # pupils whose numbers are compared letter by letter, where probabilities cannot be
 
 
@@ -32,6 +34,9 @@ class Register:
             length: np.array([[int(c) for c in self._pupils[n].student_id] for n in places], np.uint8)
             for length, places in self._by_length.items()
         }
+        self._others: dict[int, list[int]] = {}  # places of those without plain numbers of a length
+        # a page is asked about whenever the run is gone through
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._nearest)
 
     def find(self, number: str) -> str:
         """The roster's own spelling of `number`; "" when it is not there."""
@@ -46,6 +51,9 @@ class Register:
         By the probability that its digit boxes give each number; where these do not fit (bubbles, another
         length) by how alike the numbers look, and then only if at least half of them agrees.
         """
+        return list(self._remembered(reading))
+
+    def _nearest(self, reading: FieldReading) -> tuple[Pupil, ...]:
         boxes = [box for box in reading.boxes if box.status != "blank"]
         length = len(boxes) if all(box.probabilities for box in boxes) else 0
         comparable = self._by_length.get(length, [])
@@ -54,17 +62,24 @@ class Register:
             logs = np.log(np.maximum([box.probabilities[:10] for box in boxes], UNSEEN))
             scores = logs[np.arange(length), self._digits[length]].sum(axis=1)
             good = np.flatnonzero(scores > log(UNSEEN) * length / 2)
+            good = good[np.argsort(-scores[good], kind="stable")][:NEAREST]
             ranked = [(-float(scores[n]), comparable[n], self._pupils[comparable[n]]) for n in good]
-        compared = set(comparable)
-        few = len(self._pupils) - len(comparable) <= MOST_OTHERS
-        for place, pupil in enumerate(self._pupils) if few else ():
-            if place in compared:
-                continue
+        for place in self._besides(length):
+            pupil = self._pupils[place]
             alike = SequenceMatcher(None, reading.value, pupil.student_id, autojunk=False).ratio()
             score = log(UNSEEN) * len(pupil.student_id) * (1 - alike)
             if score > log(UNSEEN) * len(pupil.student_id) / 2:
                 ranked.append((-score, place, pupil))
-        return [pupil for _, _, pupil in sorted(ranked)[:NEAREST]]
+        return tuple(pupil for _, _, pupil in sorted(ranked)[:NEAREST])
+
+    def _besides(self, length: int) -> list[int]:
+        """Places of the pupils without a plain number of that length; none if they are too many."""
+        if length not in self._others:
+            comparable = set(self._by_length.get(length, []))
+            few = len(self._pupils) - len(comparable) <= MOST_OTHERS
+            places = range(len(self._pupils)) if few else ()
+            self._others[length] = [place for place in places if place not in comparable]
+        return self._others[length]
 
 
 _last: list[tuple[Roster, Register]] = []

@@ -20,12 +20,13 @@ def rows(results: Results) -> Iterator[Sequence[Cell]]:
     troubled = [sheet for sheet in results.batch.rows if sheet.status in _WORST_FIRST]
     for sheet in sorted(troubled, key=lambda sheet: _WORST_FIRST.index(sheet.status)):
         yield (sheet.source, sheet.page, sheet.student_id, None, None, None, None, sheet.problem)
-    for page, marks in results.sheets():
-        if marks.status not in NOT_COUNTED and (doubt := page_doubt(page)):
-            yield (page.source, page.page, marks.student_id, None, None, None, None, doubt)
     doubts: list[tuple[float, Sequence[Cell]]] = []  # not the pages themselves, which may not fit in memory
     for page, marks in results.sheets():
-        for reading in in_doubt(page) if marks.status not in NOT_COUNTED else ():
+        if marks.status in NOT_COUNTED:
+            continue
+        if doubt := page_doubt(page):
+            yield (page.source, page.page, marks.student_id, None, None, None, None, doubt)
+        for reading in in_doubt(page):
             said = (reading.field, reading.value, reading.confidence, reading.runner_up, reading.reason)
             doubts.append((reading.confidence, (page.source, page.page, marks.student_id, *said)))
     yield from (row for _, row in sorted(doubts, key=lambda entry: entry[0]))
