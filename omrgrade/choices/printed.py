@@ -172,8 +172,8 @@ def _unknown_share(
 ) -> dict[Group, float]:
     """How much of the inside print covers in groups of which nothing is known: most bubbles are empty.
 
-    usual: mean darkness of other bubbles' print, None without any; it stands in where there are few bubbles, or
-    where so much more covers most of these that it can only be marks: somebody who likes A fills many of them.
+    usual: mean darkness of other bubbles' print, None without any; it stands in where there are few bubbles,
+    or where so much more covers most of these that it can only be marks: who likes A fills many of them.
     """
     bubbles = [n for own in rest.values() for n in own]
     ink = float(np.median(np.clip(dark[bubbles][:, inside], 0, 1).mean(axis=1))) if bubbles else 0.0
