@@ -3,9 +3,9 @@
     python tests/benchmarks/hostile.py [--count 2000] [--seed 1] [--seconds 60] [--megabytes 2500]
 
 For every file: read, refused with a reason, given up (a scan that takes longer than the seconds, as with
-`grade --page-timeout`, or more memory than a worker may have), or a fault: another exception, a crash, too much memory, code that ran, a hang
-elsewhere. Then all scans go through `omrgrade grade`, which must list every one. Exit code 1 if there is a
-fault.
+`grade --page-timeout`, or more memory than a worker may have), or a fault: another exception, a crash, too
+much memory, code that ran, a hang elsewhere. Then all scans go through `omrgrade grade`, which must list
+every one. Exit code 1 if there is a fault.
 """
 
 import argparse
