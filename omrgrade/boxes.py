@@ -15,20 +15,22 @@ box is blank, if it is a digit with less than this confidence.
 Not `Policy.accept`: whoever raises that wants to see more, and must not get blanks for doubts instead.
 """
 
-UNCUT_TRUST = 40.0
-"""How much more a digit seen with the line left in counts: print across a digit seldom makes another digit,
-while a digit that lost a stroke often looks like one."""
+UNCUT_TRUST = 10.0, 40.0
+"""How much more a digit seen with the lines left in counts: where there are two lines, as in a grid's corner,
+and elsewhere, where they are more often a digit's own. Print across a digit seldom makes it another one; a digit
+that lost a stroke often is."""
 
 
-def either_view(cut: NDArray[np.float32], uncut: NDArray[np.float32]) -> NDArray[np.float32]:
+def either_view(cut: NDArray[np.float32], uncut: NDArray[np.float32], lines: int = 1) -> NDArray[np.float32]:
     """Class probabilities of a box whose lines may be print or may be part of the digit.
 
     cut, uncut: (C,) probabilities with the lines removed and with them left in. Each view counts as far as it
-    is a digit at all; two views that are clearly different digits weaken each other. Returns (C,).
+    is a digit at all; two views that are clearly different digits weaken each other. lines: how many were
+    found. Returns (C,).
     """
     views = np.stack([cut, uncut])
     trust = views[:, : len(DIGITS)].sum(axis=1) + 1e-6
-    trust[1] = UNCUT_TRUST * trust[1] ** 16  # next to nothing unless it is clearly a digit
+    trust[1] = UNCUT_TRUST[lines != 2] * trust[1] ** 16  # next to nothing unless it is clearly a digit
     merged: NDArray[np.float32] = (trust @ views / trust.sum()).astype(np.float32)
     return merged
 
@@ -40,6 +42,18 @@ def both_views(cut: NDArray[np.float32], restored: NDArray[np.float32]) -> NDArr
     likely as the view that likes it less. Returns (C,); what the digits lack to 1 is doubt.
     """
     return np.minimum(cut, restored)
+
+
+def faint_view(plain: NDArray[np.float32], faint: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Class probabilities of a box in which strokes that hardly pressed may make another digit.
+
+    plain, faint: (C,) probabilities without these strokes and with them. Where they make another digit, it is
+    either; else the plain view is the clearer one. Returns (C,).
+    """
+    another = int(faint.argmax())
+    if another >= len(DIGITS) or faint[another] < 0.5 or another == int(plain.argmax()):
+        return plain
+    return both_views(plain, faint)
 
 
 def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> BoxReading:

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.boxes import both_views, either_view, read_box
+from omrgrade.boxes import both_views, either_view, faint_view, read_box
 from omrgrade.classify import Classifier, load_classifier
 from omrgrade.errors import ModelError
 from omrgrade.metrics import promised_threshold
@@ -100,14 +100,17 @@ def classify_views(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.fl
     uncut = [(n, ink.uncut) for n, ink in enumerate(inks) if ink.uncut is not None]
     restored = [(n, view) for n, _ in written if (view := inks[n].restored) is not None]
     result = np.zeros((len(inks), len(classifier.card.classes)), np.float32)
-    views = [*written, *uncut, *restored]
+    faint = [(n, view) for n, _ in written if (view := inks[n].faint) is not None]
+    views = [*written, *uncut, *restored, *faint]
     if not views:
         return result
     found = iter(classifier.probabilities(np.stack([image for _, image in views])))
     for n, _ in written:
         result[n] = next(found)
     for n, _ in uncut:
-        result[n] = either_view(result[n], next(found))
+        result[n] = either_view(result[n], next(found), inks[n].lines)
     for n, _ in restored:
         result[n] = both_views(result[n], next(found))
+    for n, _ in faint:
+        result[n] = faint_view(result[n], next(found))
     return result

@@ -290,6 +290,7 @@ class Ink:
     image: NDArray[np.uint8]  # (28, 28), ink 255 on 0; all zero when the box is empty
     uncut: NDArray[np.uint8] | None = None  # the same, had the one doubtful line been left in
     restored: NDArray[np.uint8] | None = None  # the same with ink that seems to hide under the outline
+    faint: NDArray[np.uint8] | None = None  # the same with strokes that hardly pressed
     contrast: float  # grey levels between paper and the darkest ink
     noise: float  # grey levels, standard deviation of the paper
     lines: int  # sides on which a printed line was found and removed, 0-4

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omrgrade.boxes import DIGITS, both_views, either_view, read_box
+from omrgrade.boxes import DIGITS, both_views, either_view, faint_view, read_box
 from omrgrade.records import Ink, Policy
 
 EMPTY = np.zeros((28, 28), np.uint8)
@@ -197,3 +197,17 @@ def test_weak_ink_is_a_doubt_where_it_is_plainly_a_digit_and_blank_where_it_is_n
     outline = replace(weak, image=EMPTY, uncut=STROKE, contrast=120.0)
     reading = read_box(outline, one_sure(1, 0.995), policy)
     assert (reading.status, reading.reason) == ("review", "the box's outline, or 1")
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.floats(0.9, 1), st.floats(0.6, 1))
+def test_a_faint_stroke_that_makes_another_digit_is_a_doubt(one, two, sure, also_sure):
+    merged = faint_view(one_sure(one, sure), one_sure(two, also_sure))
+    if one == two:
+        assert merged == pytest.approx(one_sure(one, sure))
+    else:
+        assert read_box(plain_ink(), merged, Policy(accept=0.5)).status != "read"
+
+
+@given(st.integers(0, 9), st.floats(0.9, 1))
+def test_faint_ink_that_makes_no_digit_changes_nothing(digit, sure):
+    assert faint_view(one_sure(digit, sure), one_sure(10, 0.99)) == pytest.approx(one_sure(digit, sure))

@@ -186,3 +186,14 @@ def test_strokes_thicker_than_any_pen_stay_black_up_to_their_blur(width):
     grey[0] = cv2.GaussianBlur(grey[0], (0, 0), 3)
     ink = grey[0] < 125
     assert flatten(grey)[0][ink].min() > 70
+
+
+def test_the_bar_of_a_seven_that_hardly_pressed_is_seen_in_a_view_of_its_own():
+    """Without it the stem is a 1, and surely so."""
+    grey = np.full((120, 90), 235, np.uint8)
+    cv2.line(grey, (62, 22), (36, 100), 110, 5, cv2.LINE_AA)
+    cv2.line(grey, (12, 24), (60, 22), 208, 5, cv2.LINE_AA)
+    ink = normalize(Crop(pixels=cv2.GaussianBlur(grey, (0, 0), 1), margin=0))
+    assert ink.faint is not None
+    (_, _, wide, _), (_, _, narrow, _) = cv2.boundingRect(ink.faint), cv2.boundingRect(ink.image)
+    assert wide > narrow + 3

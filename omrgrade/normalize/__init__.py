@@ -30,6 +30,9 @@ VERSION = 1
 WORK_SIDE = 64  # px: strokes of a hand-written digit are then 3-8 px wide
 TOGETHER = 64  # boxes at once: as many channels as OpenCV allows an image to have, and they fit in the cache
 NOISE_FACTOR = 4.0  # ink stands out from the paper's noise by this factor
+INK = 0.28  # of the darkest ink: a stroke's edge, and what is lighter is paper
+FAINT = 0.14  # of the darkest ink: what a pen that hardly pressed leaves
+FURTHER = 3  # px by which faint ink reaches further than the rest, to be looked at
 
 
 def normalize(crop: Crop) -> Ink:
@@ -69,11 +72,13 @@ def _normalize(grey: Grey, margin: int) -> Iterator[Ink]:
     if not known:
         uncut |= _rings(dark, views, outlines, floor)
     restored = _other_views(dark, outlines.restored, floor, known)
+    faint = _faint_views(dark, outlines.inside, floor, views, known)
     for n, (image, contrast, through) in enumerate(views):
         yield Ink(
             image=image,
             uncut=uncut.get(n) if image.any() or not outlines.meeting[n] else None,
             restored=restored.get(n),
+            faint=faint.get(n),
             contrast=contrast,
             noise=float(grain[n]),
             lines=int(outlines.lines[n]),
@@ -103,6 +108,40 @@ def _other_views(dark: Grey, masks: Mapping[int, Grey], floor: Reals, known: boo
     return {n: image for n, (image, _, _) in zip(some, views, strict=True)}
 
 
+def _faint_views(
+    dark: Grey, inside: Grey, floor: Reals, views: list[tuple[Grey, float, bool]], known: bool
+) -> dict[int, Grey]:
+    """What some boxes' ink looks like with strokes that hardly pressed: a 7 without its bar is a 1.
+
+    Only where such ink leads beyond the rest, or joins pieces of it. By number, (28, 28).
+    """
+    dark = dark * inside
+    peak = np.array([contrast for _, contrast, _ in views])
+    strong, weak = (
+        (dark > np.minimum(np.maximum(floor, share * peak), 255).astype(np.uint8)[:, None, None]).view(
+            np.uint8
+        )
+        for share in (INK, FAINT)
+    )
+    some = [
+        n
+        for n, (image, _, _) in enumerate(views)
+        if INK * peak[n] > floor[n] and image.any() and _leads_further(strong[n], weak[n])
+    ]
+    if not some:
+        return {}
+    found = _ink_images(dark[some], inside[some], floor[some], known, share=FAINT)
+    return {n: image for n, (image, _, _) in zip(some, found, strict=True)}
+
+
+def _leads_further(strong: Grey, weak: Grey) -> bool:
+    """Whether weak ink reaches out of the box round the strong ink, or joins pieces of it."""
+    left, top, width, height = cv2.boundingRect(strong)
+    x, y, w, h = cv2.boundingRect(weak)
+    grown = max(left - x, top - y, x + w - left - width, y + h - top - height)
+    return grown >= FURTHER or cv2.connectedComponents(weak)[0] < cv2.connectedComponents(strong)[0]
+
+
 def _rings(
     dark: Grey, views: list[tuple[Grey, float, bool]], outlines: Outlines, floor: Reals
 ) -> dict[int, Grey]:
@@ -115,14 +154,17 @@ def _rings(
     return _other_views(dark, {n: outlines.inside[n] for n in lost}, floor, True)
 
 
-def _ink_images(dark: Grey, inside: Grey, floor: Reals, known: bool) -> list[tuple[Grey, float, bool]]:
+def _ink_images(
+    dark: Grey, inside: Grey, floor: Reals, known: bool, share: float = INK
+) -> list[tuple[Grey, float, bool]]:
     """The 28x28 image of each box's ink inside its outline, its contrast in grey levels, if it runs through.
 
     dark, inside: (N, h, w). known: the outlines' place was known, so no more than scraps of them can be left.
+    share: of the darkest ink, from where it is ink.
     """
     dark = dark * inside
     peak = quantiles(dark, 0.995)
-    low = np.maximum(floor, 0.28 * peak)
+    low = np.maximum(floor, share * peak)
     masks = (dark > np.minimum(low, 255).astype(np.uint8)[:, None, None]).view(np.uint8)
     rims = masks & ~shrunk(inside)
     levels = _levels(peak, low)
