@@ -17,8 +17,9 @@ Not `Policy.accept`: whoever raises that wants to see more, and must not get bla
 
 UNCUT_TRUST = 10.0, 40.0
 """How much more a digit seen with the lines left in counts: where there are two lines, as in a grid's corner,
-and elsewhere, where they are more often a digit's own. Print across a digit seldom makes it another one; a digit
-that lost a stroke often is."""
+and elsewhere, where they are more often a digit's own.
+
+Print across a digit seldom makes it another one; a digit that lost a stroke often is."""
 
 
 def either_view(cut: NDArray[np.float32], uncut: NDArray[np.float32], lines: int = 1) -> NDArray[np.float32]:
