@@ -24,6 +24,7 @@ from omrgrade.registration import METHODS
 Array = NDArray[np.float64]
 
 ENOUGH = 0.4  # share of the bubbles that must be seen for a page to say something
+PLENTY = 0.85  # share that says enough: later attempts go by print, which hand-measured px put elsewhere
 OFF = 0.55  # of the distance between bubbles: by so much a bubble may be off its place
 SIZES = 0.6, 1.9  # times the size in the template: outlines of other sizes are not its bubbles
 
@@ -49,6 +50,8 @@ def settled(groups: Sequence[Group], scale: Scale, template: Template, scan: Sca
                 share, found = _on_page(groups, scale, _flattened(scan, template, place.page_to_scan))
                 if share > best[0]:
                     best = share, found
+            if best[0] > PLENTY:
+                break
     except PageError:
         pass  # the attempts are at an end
     return best[1] or None
