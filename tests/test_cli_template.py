@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from omrgrade.cli import cli
-from omrgrade.errors import RegistrationError
+from omrgrade.errors import RegistrationError, TemplateError
 from omrgrade.resources import bundled
 from omrgrade.simulate import save_capture
 
@@ -56,3 +56,19 @@ def test_a_page_of_another_edition_shows_its_boxes_red(check, tmp_path):
     assert isinstance(result.exception, RegistrationError)
     green, red = shares(picture)
     assert red > green
+
+
+def test_a_form_that_somebody_else_printed_needs_no_room_for_our_labels(tmp_path):
+    """Its layout is drawn to be looked at; only what we print must be fit to be printed."""
+    crowded = tmp_path / "crowded.yaml"
+    rest = "kind: choice, role: item, options: ABCD, size: [3, 3], gap: 1"
+    crowded.write_text(
+        "omrgrade: 1\nname: crowded\ntitle: Crowded\npage: A4\nregistration: {method: page}\nfields:\n"
+        f"  - {{id: q1, label: one, at: [40, 90], {rest}}}\n"
+        f"  - {{id: q2, label: two, at: [57, 90], {rest}}}\n"
+    )
+    result = CliRunner().invoke(cli, ["template", "check", str(crowded), "-o", str(tmp_path / "l.png")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "l.png").exists()
+    printed = CliRunner().invoke(cli, ["sheet", str(crowded), "-o", str(tmp_path / "s.pdf")])
+    assert isinstance(printed.exception, TemplateError) and "comes too near" in str(printed.exception)

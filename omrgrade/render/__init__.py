@@ -54,8 +54,8 @@ def write_pdf(data: bytes, path: str | Path) -> None:
         ) from error
 
 
-def pdf_bytes(template: Template, roster: Roster | None = None) -> bytes:
-    """The sheet as PDF; `TemplateError` when print would not fit or would touch a box.
+def pdf_bytes(template: Template, roster: Roster | None = None, *, to_print: bool = True) -> bytes:
+    """The sheet as PDF; `TemplateError` when it is to be printed and print would not fit or touch a box.
 
     With a roster a class list (a template with rows) has its pupils' names, on as many pages as it takes.
     """
@@ -64,13 +64,13 @@ def pdf_bytes(template: Template, roster: Roster | None = None) -> bytes:
     for part, pupils in enumerate(pages):
         if part:
             paper.next_page()
-        draw_sheet(paper, template)
+        draw_sheet(paper, template, to_print=to_print)
         draw_rows(paper, template, pupils, part if roster else None)
     return paper.finish()
 
 
-def draw_sheet(paper: Paper, template: Template) -> None:
-    """The blank sheet on the present page."""
+def draw_sheet(paper: Paper, template: Template, *, to_print: bool = True) -> None:
+    """The blank sheet on the present page. to_print: `TemplateError` when print would not fit."""
     if template.fiducials.method == "reference":  # the form exists: what is printed is all on it
         whole = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
         paper.picture(template.fiducials.picture, whole)
@@ -80,7 +80,8 @@ def draw_sheet(paper: Paper, template: Template) -> None:
         paper.text(text)
     draw_header(paper, template)
     labels = _labels(template)
-    _check_clearance(template, labels)
+    if to_print:
+        _check_clearance(template, labels)
     for made in template.fields:
         for box in made.boxes if made.kind != "barcode" else ():  # paper to print or stick a code on
             if not made.bubble_columns:
@@ -92,13 +93,13 @@ def draw_sheet(paper: Paper, template: Template) -> None:
         paper.text(text)
 
 
-def render_page(template: Template, dpi: float = 300.0) -> NDArray[np.uint8]:
-    """The blank sheet as pixels.
+def render_page(template: Template, dpi: float = 300.0, *, to_print: bool = True) -> NDArray[np.uint8]:
+    """The blank sheet as pixels; of a form that exists already it need not be fit to be printed.
 
     Returns (height, width) uint8 grey. The page fills the image exactly, so page mm -> px (centres at whole
     numbers) is x * width / page_width - 0.5, and y likewise.
     """
-    return page_pixels(pdf_bytes(template), dpi)
+    return page_pixels(pdf_bytes(template, to_print=to_print), dpi)
 
 
 def page_pixels(pdf: bytes, dpi: float) -> NDArray[np.uint8]:
@@ -108,9 +109,16 @@ def page_pixels(pdf: bytes, dpi: float) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]), dtype=np.uint8)
 
 
+def _exists(template: Template) -> bool:
+    """Whether the form was printed by somebody else: its marks or edges are what it is found by."""
+    return template.fiducials.method != "aruco"
+
+
 def render_layout(template: Template) -> NDArray[np.uint8]:
     """The sheet with every field's boxes and id drawn over it: (height, width, 3) uint8 BGR."""
-    image = cv2.cvtColor(render_page(template, _LAYOUT_PX_PER_MM * 25.4), cv2.COLOR_GRAY2BGR)
+    image = cv2.cvtColor(
+        render_page(template, _LAYOUT_PX_PER_MM * 25.4, to_print=not _exists(template)), cv2.COLOR_GRAY2BGR
+    )
     tinted = image.copy()
     for made in template.fields:
         for box in made.boxes:
