@@ -1,11 +1,13 @@
-"""Registration by four ArUco markers, one near each corner; three are enough, and two if the print agrees.
+"""Registration by four ArUco markers, one near each corner; three are enough.
 
+So are two of a page that was fed so far off that the others are not on the scan, while all its boxes are.
 Markers are found on a reduced copy, which is five times as fast as at full size, and of that first in the
 scan's corners, where a flatbed or feeder leaves them; their edges are then measured on the scan itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -43,7 +45,7 @@ def locate(scan: Scan, template: Template) -> Located:
     if len(found) < len(squares):
         seen = _search(scan.pixels, wanted.dictionary, squares)
         matrix, found = _agreeing(seen, squares)
-    if matrix is None and (pair := _pair(seen, squares)) is not None:
+    if matrix is None and (pair := _pair(seen, squares, scan, template)) is not None:
         boxes = [squares[i] for i in squares if i in seen]
         return Located(
             page_to_scan=pair, squares=tuple(boxes), contrast=_contrast(scan.pixels, seen), reach=PAIR_REACH
@@ -188,19 +190,35 @@ def _agreeing(seen: Found, squares: dict[int, Rect]) -> tuple[Array | None, Foun
     return None, {}
 
 
-def _pair(seen: Found, squares: dict[int, Rect]) -> Array | None:
-    """The turn, scale and move (page mm -> scan px) on which two markers, if only two, agree; else None."""
+def _pair(seen: Found, squares: dict[int, Rect], scan: Scan, template: Template) -> Array | None:
+    """The turn, scale and move (page mm -> scan px) on which two markers agree, if it explains the others.
+
+    These must lie beyond the scan's edge while all boxes are on it: markers that are covered or torn off
+    leave nothing to tell the page's far side by, and half a page would be read as left empty.
+    """
     known = [i for i in squares if i in seen]
     if len(known) != 2:
         return None
     page = np.concatenate([_square_corners(squares[i]) for i in known])
-    scan = np.concatenate([seen[i] for i in known])
-    affine, _ = cv2.estimateAffinePartial2D(page, scan, method=cv2.LMEDS)
+    found = np.concatenate([seen[i] for i in known])
+    affine, _ = cv2.estimateAffinePartial2D(page, found, method=cv2.LMEDS)
     if affine is None:
         return None
     matrix = np.vstack([affine, [0, 0, 1]])
-    error = np.hypot(*(project(np.linalg.inv(matrix), scan) - page).T).max()
-    return matrix if error <= AGREE else None
+    if np.hypot(*(project(np.linalg.inv(matrix), found) - page).T).max() > AGREE:
+        return None
+    lost = (squares[i] for i in squares if i not in seen)
+    if any(_on_scan([square], matrix, scan) for square in lost):
+        return None
+    boxes = [box for field in template.fields for box in field.boxes]
+    return matrix if _on_scan(boxes, matrix, scan) else None
+
+
+def _on_scan(areas: Sequence[Rect], matrix: Array, scan: Scan) -> bool:
+    """Whether all of these areas (mm) lie wholly on the scan."""
+    points = project(matrix, np.concatenate([_square_corners(area) for area in areas]))
+    height, width = scan.pixels.shape[:2]
+    return bool((points >= 0).all() and (points <= (width - 1, height - 1)).all())
 
 
 def _contrast(pixels: Grey, found: Found) -> float:

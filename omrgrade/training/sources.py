@@ -94,7 +94,7 @@ def epochs(
 _state: tuple[Recipe, Labelled, Kept, Teachers | None] | None = None  # of the preparing process
 
 
-def _start(recipe: Recipe, digits: Labelled, teachers: tuple[Path, ...]) -> None:
+def _start(recipe: Recipe, digits: Labelled, teachers: tuple[Path, ...] = ()) -> None:
     import cv2
 
     global _state
