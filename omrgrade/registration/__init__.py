@@ -61,6 +61,7 @@ _HOPEFUL = 0.25
 """Share of boxes that the less likely places must show on a flat page to be followed further."""
 _ALIKE = 0.7
 """Of the likest place's correlation with the page: places that are less like it are not followed further."""
+_WHOLE = 0.97  # share of the boxes: a page laid a row off has fewer
 _SLIPS = 3
 """Rows or columns of boxes by which a page may be off."""
 _PLAIN, _OFF = 0.7, 0.5
@@ -125,8 +126,9 @@ def survey(
             better = not best.fits or rank(fits[0]) < rank(best.fits[0])
             if (problem is None and not accepted) or (better and accepted == (problem is None)):
                 best, accepted = Survey(fits=fits, refusal=problem), problem is None
-            if accepted and best.fits[0].residual <= min(flag_residual, _OFF):
-                break  # a page that lies badly may lie better elsewhere
+            sure = template.fiducials.method == "aruco" or best.fits[0].share > _WHOLE
+            if accepted and sure and best.fits[0].residual <= min(flag_residual, _OFF):
+                break  # a page that lies badly, or without some of its boxes, may lie better elsewhere
     except RegistrationError as error:
         refusal = error if not best.fits else refusal
     return best if accepted else replace(best, refusal=refusal)
@@ -149,8 +151,11 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
 
 def _unslipped(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[Fit, ...]:
     """The fits, the best one moved by rows and columns of boxes for as long as more boxes are there then."""
+    if template.fiducials.method == "aruco":
+        return fits  # markers are like no others
     for _ in range(_SLIPS):
-        if fits[0].share < MIN_FOUND or (fits[0].good and not fits[0].by_looks):
+        whole = fits[0].good and fits[0].share > _WHOLE
+        if fits[0].share < MIN_FOUND or (whole and not fits[0].by_looks):
             break
         moved = unslipped(scan, template, fits[0])
         better = _fits(scan, template, [moved], hopeful=0.0) if moved else []

@@ -37,7 +37,8 @@ _ALL_SOFT = 0.3  # stiffness of the last bend, when wrong landmarks have been to
 _LOOSE = 20.0  # stiffness of a bend by looks, which are told less exactly than outlines
 _ENOUGH = 8  # patches: fewer do not tell a homography
 _ALL_THERE = 0.9  # share of the boxes that a flat page shows
-_SLIPPED = 0.1  # of `rank`: what boxes must gain for a page to be moved by a row or column
+_SLIPPED = 0.02  # of `rank`: what boxes must gain for a page to be moved by a row or column
+_COMMON = 0.1  # share of the boxes whose next one is that far away, for a step to be one
 _SAME_LINE = 1.0  # mm by which boxes of a row or column may be off it
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
 _FEW = 4  # boxes: fewer in a part say nothing
@@ -198,16 +199,16 @@ def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
 
 
 def _steps(template: Template) -> list[tuple[float, float]]:
-    """Moves (x, y) in mm from one box to the next, both ways along rows and columns."""
+    """Moves (x, y) in mm from one box to the next, both ways along rows and columns, all that are common."""
     centres = np.array([outline.rect.centre for outline in outlines(template)])
     delta = centres[None] - centres[:, None]
     steps = []
     for along in (0, 1):
         apart, beside = np.abs(delta[..., along]), np.abs(delta[..., 1 - along])
         apart = np.where((beside < _SAME_LINE) & (apart > _SAME_LINE), apart, np.inf).min(axis=1)
-        if np.isfinite(apart).any():
-            step = float(np.median(apart[np.isfinite(apart)]))
-            steps += [tuple(sign * step * np.eye(2)[along]) for sign in (1, -1)]
+        found, count = np.unique(np.round(apart[np.isfinite(apart)], 1), return_counts=True)
+        for step in found[count >= _COMMON * len(centres)].tolist():
+            steps += [(sign * step, 0.0) if along == 0 else (0.0, sign * step) for sign in (1, -1)]
     return steps
 
 
