@@ -302,7 +302,7 @@ def test_the_residual_decides():
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 2000), (16, 16), (40, 30)])
 def test_tiny_pictures_are_refused(shape):
-    refused(np.full(shape, 200, np.uint8), sheet("numeric-a4")[0])
+    assert refused(np.full(shape, 200, np.uint8), sheet("numeric-a4")[0])
 
 
 # ---------------------------------------------------------------- geometry

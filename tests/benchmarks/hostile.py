@@ -77,9 +77,14 @@ class Watched:
             fault = f"crash, exit code {self.exit_code}"
         self.process.kill()
         self.process = None
-        # what a worker of `grade` may do: it is given up, or dies of its memory's bound, and costs its page
-        spared = fault.startswith("more") or self.exit_code == -signal.SIGABRT
-        return "given up" if spared and path.parent.name == "scans" else "FAULT", fault, seconds, 0.0
+        # what a worker of `grade` may do: it is given up, or aborts, and costs its page. Libraries abort at
+        # their memory's bound, but not only there, so those are counted and named by themselves.
+        aborted = self.exit_code == -signal.SIGABRT
+        if path.parent.name != "scans" or not (fault.startswith("more") or aborted):
+            return "FAULT", fault, seconds, 0.0
+        if aborted:
+            print(f"aborted: {path.name}", flush=True)
+        return "aborted" if aborted else "given up", fault, seconds, 0.0
 
 
 def main() -> int:
