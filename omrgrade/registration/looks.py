@@ -25,6 +25,8 @@ FEWEST = 8
 """Boxes of one size: of fewer there is no telling what an empty one looks like."""
 
 _LINE = 0.008  # of the contrast: lines of an empty box that stand out less are none
+_FLANK = 0.45  # mm from the middle of a line to the paper beside it;
+_THICK = 0.06  # of the side, if that is more: large bubbles are drawn with thick lines
 _SIZES = np.linspace(0.65, 1.35, 29)  # of what the template says
 
 Floats = NDArray[np.float32]
@@ -123,7 +125,7 @@ def _symmetric(profile: Floats, side: float, reach: float) -> float | None:
     """Where two lines about `side` mm apart have their middle, mm from the profile's; or None."""
     middle = (len(profile) - 1) / 2
     step = np.arange(len(profile))
-    flank = max(round(0.45 * PX), 2)
+    flank = max(round(max(_FLANK, _THICK * side) * PX), 2)
     line = profile - np.maximum(np.roll(profile, flank), np.roll(profile, -flank))
     least = max(_LINE, 0.25 * float(line[flank:-flank].max(initial=0.0)))
     shifts = np.arange(-reach, reach + 1e-9, 0.5 / PX)
