@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ _NAME = "record"  # the key under which a record's class stands
 
 
 def to_text(value: object) -> str:
-    """A record, or tuples and dictionaries of them, as JSON. Lists become tuples."""
+    """A record, or tuples and dictionaries of them, as JSON. Other sequences become tuples."""
     return json.dumps(_plain(value))
 
 
@@ -40,7 +41,7 @@ def _plain(value: object) -> object:
         return {_NAME: type(value).__name__, **named}
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

@@ -314,7 +314,7 @@ def _decided_box(box: BoxReading, entry: Correction) -> BoxReading:
     return replace(box, value=value, confidence=1.0, status="read" if value else "blank", reason="")
 
 
-def _spread(value: str, reading: FieldReading, field: Field) -> tuple[BoxReading, ...]:
+def _spread(value: str, reading: FieldReading, field: Field) -> Sequence[BoxReading]:
     """A number's digits in its boxes, where it is plain which goes where; else the boxes as they are."""
     if field.kind != "digits" or not value.isdecimal():
         return reading.boxes

@@ -365,7 +365,7 @@ class FieldReading:
     status: Status
     reason: str = ""
     runner_up: str = ""
-    boxes: tuple[BoxReading, ...] = ()
+    boxes: Sequence[BoxReading] = ()
     settled: Settled = ""  # by a person; "" as the machine read it
 
     def __post_init__(self) -> None:
@@ -444,6 +444,7 @@ class SheetMarks:
     total: float
     maximum: float
     to_review: int  # readings under review, identifier included
+    doubt: str = ""  # why a person should see where the page's boxes lie; "" when they lie well
 
     @property
     def percent(self) -> float:
@@ -521,7 +522,7 @@ class Batch:
     @property
     def unreadable(self) -> int:
         """Pages that gave no reading."""
-        return sum(1 for page in self.pages if page.problem and not page.aside)
+        return sum(row.status == "unreadable" for row in self.marks)
 
     @property
     def to_review(self) -> int:

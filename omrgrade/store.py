@@ -11,11 +11,9 @@ the page's file, `work` that of what it was read with.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +21,8 @@ from typing import Any
 
 from omrgrade.errors import OutputError
 from omrgrade.lock import Lock
-from omrgrade.records import Bend, BoxReading, FieldReading, PageReading, PageRef, Registration
+from omrgrade.records import PageReading, PageRef
+from omrgrade.rows import field_reading, field_row, registration_of, registration_text
 
 FORMAT = 3
 """Version of the tables; a file of another one is refused, but for those of `_UPGRADES`."""
@@ -297,9 +296,9 @@ class Store:
             digest=digest,
             content=content,
             work=work,
-            registration=None if registration is None else _registration(registration),
+            registration=registration_of(registration),
             template=template,
-            fields=tuple(_field(*row) for row in self._database.execute(query, (row_id,))),
+            fields=tuple(field_reading(*row) for row in self._database.execute(query, (row_id,))),
             preview=preview or b"",
         )
 
@@ -329,7 +328,6 @@ def _reported(path: Path) -> Iterator[None]:
 def _insert(database: sqlite3.Connection, position: int, reading: PageReading) -> None:
     place = (storable(reading.source), reading.page)
     database.execute("DELETE FROM pages WHERE (source, page) = (?, ?) AND position IS NULL", place)
-    registration = None if reading.registration is None else json.dumps(asdict(reading.registration))
     row_id = database.execute(
         """
         INSERT INTO pages (position, source, page, problem, digest, content, work, registration, template)
@@ -341,15 +339,11 @@ def _insert(database: sqlite3.Connection, position: int, reading: PageReading) -
             reading.digest,
             reading.content,
             reading.work,
-            registration,
+            registration_text(reading.registration),
             reading.template,
         ),
     ).lastrowid
-    rows = (
-        (row_id, n, f.field, f.kind, f.value, float(f.confidence), f.status, f.reason, f.runner_up,
-         _boxes_text(f.boxes))
-        for n, f in enumerate(reading.fields)
-    )  # fmt: skip
+    rows = ((row_id, n, *field_row(f)) for n, f in enumerate(reading.fields))
     database.executemany("INSERT INTO fields VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     if reading.preview:
         database.execute("INSERT INTO previews VALUES (?, ?)", (row_id, reading.preview))
@@ -360,34 +354,3 @@ def _insert(database: sqlite3.Connection, position: int, reading: PageReading) -
 def storable(path: str) -> str:
     """A path as the store knows it: SQLite cannot hold the surrogates that stand for bytes of no UTF-8."""
     return path.encode("utf-8", "backslashreplace").decode()
-
-
-def _boxes_text(boxes: Sequence[BoxReading]) -> str:
-    rows = [[b.value, b.confidence, b.status, b.reason, b.runner_up, b.probabilities] for b in boxes]
-    return json.dumps(rows, default=float)  # NumPy's numbers are not JSON's
-
-
-def _field(
-    field: str, kind: str, value: str, confidence: float, status: Any, reason: str, runner_up: str, boxes: str
-) -> FieldReading:
-    return FieldReading(
-        field=field, kind=kind, value=value, confidence=confidence, status=status, reason=reason,
-        runner_up=runner_up, boxes=tuple(_box(*values) for values in json.loads(boxes)),
-    )  # fmt: skip
-
-
-def _box(
-    value: str, confidence: float, status: Any, reason: str, runner_up: str, probabilities: Sequence[float]
-) -> BoxReading:
-    return BoxReading(
-        value=value, confidence=confidence, status=status, reason=reason, runner_up=runner_up,
-        probabilities=tuple(probabilities),
-    )  # fmt: skip
-
-
-def _registration(text: str) -> Registration:
-    values = json.loads(text)
-    values["page_to_scan"] = tuple(tuple(row) for row in values["page_to_scan"])
-    if bend := values.get("bend"):
-        values["bend"] = Bend(**bend | {"shifts": tuple(map(tuple, bend["shifts"]))})
-    return Registration(**values)

@@ -20,6 +20,7 @@ MIDDLE = {
     "engine",
     "cluster",
     "store",
+    "rows",
     "resume",
     "corrections",
     "marking",

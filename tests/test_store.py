@@ -3,11 +3,13 @@
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omrgrade.codec import from_text, to_text
 from omrgrade.errors import OutputError
 from omrgrade.records import BoxReading, FieldReading, PageReading, Registration
 from omrgrade.store import Store
@@ -62,6 +64,19 @@ def test_pages_come_back_as_they_were_in_input_order(tmp_path_factory, chunks):
         assert [r.preview for r in store.pages()] == [b""] * len(expected)
         assert [store.preview(r.source, r.page) for r in expected] == [r.preview for r in expected]
         assert len(store) == len(expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(boxes, max_size=3).map(tuple))
+def test_boxes_from_the_file_serve_like_those_that_were_kept(tmp_path_factory, made):
+    reading = FieldReading(field="q", kind="digits", value="", confidence=1.0, status="blank", boxes=made)
+    with Store.create(tmp_path_factory.mktemp("run") / "run.sqlite") as store:
+        store.add_pages([page(fields=(reading,))])
+        (kept,) = next(store.pages()).fields
+    assert kept == reading and reading == kept and hash(kept) == hash(reading)
+    assert [*kept.boxes] == [*made] and len(kept.boxes) == len(made) and kept.boxes[:2] == made[:2]
+    assert from_text(to_text(kept)) == reading
+    assert kept != replace(reading, boxes=(*made, BoxReading(value="", confidence=1.0, status="blank")))
 
 
 def test_a_file_name_that_is_no_text_does_not_stop_the_run(tmp_path):

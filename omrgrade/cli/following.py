@@ -24,5 +24,5 @@ def needs_review(batch: Batch) -> bool:
     return (
         bool(batch.to_review)
         or any(sheet.status in troubles for sheet in batch.marks)
-        or any(page.registration and page.registration.doubt and not page.aside for page in batch.pages)
+        or any(sheet.doubt and sheet.status != "set_aside" for sheet in batch.marks)
     )

@@ -57,6 +57,7 @@ class Marker:
             total=0.0,
             maximum=self._maximum,
             to_review=0,
+            doubt=page.registration.doubt if page.registration else "",
         )
         if page.aside:
             problem = f"set aside by hand: {page.problem}" if page.problem else "set aside by hand"

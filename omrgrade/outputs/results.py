@@ -78,9 +78,9 @@ def scores_by_item(marks: SheetMarks) -> dict[str, ItemScore]:
 def doubtful_pages(batch: Batch) -> frozenset[tuple[str, int]]:
     """(source, page), as they are stored, of the pages with readings under review or in doubt otherwise."""
     return frozenset(
-        (storable(page.source), page.page)
-        for page, marks in zip(batch.pages, batch.marks, strict=True)
-        if marks.status != "ok" or marks.to_review or page_doubt(page)
+        (storable(marks.source), marks.page)
+        for marks in batch.marks
+        if marks.status != "ok" or marks.to_review or marks.doubt
     )
 
 

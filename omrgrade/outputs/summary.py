@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Sequence
 from statistics import mean
 
 from omrgrade.grading import NOT_COUNTED
+from omrgrade.grading.marker import place
 from omrgrade.outputs.csvtext import number_text
 from omrgrade.outputs.results import page_doubt
 from omrgrade.records import Batch, PageReading, Pupil, SheetMarks
@@ -69,7 +70,7 @@ def page_line(page: PageReading) -> str:
     """How reading one page went: its name, and its problem or how much of it is in doubt."""
     doubts = sum(reading.status == "review" for reading in page.fields)
     state = page.problem or page_doubt(page) or (f"{doubts} to review" if doubts else "ok")
-    return _printable(f"{page.source} page {page.page}: {state}")
+    return _printable(f"{place(page)}: {state}")
 
 
 def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
@@ -84,7 +85,7 @@ def summary(batch: Batch, *, unkeyed: Sequence[str] = ()) -> str:
             _pages_line(batch),
             *_unreadable_lines(batch),
             _counted(
-                sum(1 for page in batch.pages if page_doubt(page)),
+                sum(1 for marks in batch.marks if marks.doubt),
                 "page",
                 "whose boxes may not lie well, see review.csv",
             ),
@@ -118,9 +119,9 @@ def _pages_line(batch: Batch) -> str:
 
 def _unreadable_lines(batch: Batch) -> list[str]:
     """Which pages gave nothing, and why."""
-    unread = [page for page in batch.pages if page.problem and not page.aside]
+    unread = [marks for marks in batch.marks if marks.status == "unreadable"]
     more = [f"  and {len(unread) - _NAMED} more, see review.csv"] if len(unread) > _NAMED else []
-    return [f"  {page_line(page)}" for page in unread[:_NAMED]] + more
+    return [_printable(f"  {place(marks)}: {marks.problem}") for marks in unread[:_NAMED]] + more
 
 
 def _gap_lines(batch: Batch) -> list[str]:
