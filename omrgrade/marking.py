@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from omrgrade.grading import absent_pupils, cross_check, mark_sheets, suggest_pupils
+from omrgrade.grading import absent_pupils, confirm_pupils, cross_check, mark_sheets, suggest_pupils
 from omrgrade.grading.classlist import absent_from_list, is_class_list
 from omrgrade.grading.legal import check_legal
 from omrgrade.grading.sheets import mark_set
@@ -44,7 +44,10 @@ def mark_batch(
 def check_page(page: PageReading, template: Template, roster: Roster | None) -> PageReading:
     """A page with contradictions and impossible values under review, and what they may mean beside them.
 
-    Beside a doubtful student number that is the roster's likeliest pupil.
+    Beside a doubtful student number that is the roster's likeliest pupil; doubts that the roster settles are
+    none.
     """
+    if roster is not None:
+        page = confirm_pupils(page, template, roster)
     page = check_legal(cross_check(page, template), template)
     return page if roster is None else suggest_pupils(page, template, roster)

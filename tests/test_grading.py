@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mock_sheets import make_page, make_template, read, review
 
-from omrgrade.grading import absent_pupils, cross_check, mark_sheets, score_field, suggest_pupils
+from omrgrade.grading import (
+    absent_pupils,
+    confirm_pupils,
+    cross_check,
+    mark_sheets,
+    score_field,
+    suggest_pupils,
+)
 from omrgrade.grading.register import Register
 from omrgrade.records import AnswerKey, BoxReading, FieldReading, KeyItem, PageReading, Pupil, Roster
 
@@ -249,6 +256,52 @@ def test_a_known_number_is_offered_nobody_else():
     reading = digit_boxes(("1", [0.9]), ("1", [0.9]), ("1", [0.9]))
     page = PageReading(source="a.png", page=1, fields=(reading,))
     assert suggest_pupils(page, TEMPLATE, CLASS).fields[0].runner_up == ""
+
+
+def doubtful_number(second: tuple[str, list[float]]) -> PageReading:
+    """A page whose student number is 1?1, the second box under review."""
+    reading = digit_boxes(("1", [0.99]), second, ("1", [0.99]))
+    doubt = dataclasses.replace(reading.boxes[1], status="review", reason="unclear")
+    boxes = (reading.boxes[0], doubt, reading.boxes[2])
+    reading = dataclasses.replace(reading, boxes=boxes, status="review", reason="box 2: unclear")
+    return PageReading(source="a.png", page=1, fields=(reading,))
+
+
+def confirmed(second: tuple[str, list[float]], *numbers: str) -> FieldReading:
+    roster = Roster(pupils=tuple(Pupil(student_id=n, name="") for n in numbers))
+    return confirm_pupils(doubtful_number(second), TEMPLATE, roster).fields[0]
+
+
+def test_a_doubtful_number_that_only_one_pupil_can_have_is_accepted():
+    reading = confirmed(("47", [0.7, 0.28]), "141", "888")
+    assert (reading.value, reading.status, reading.reason) == ("141", "read", "")
+    assert 0.999 <= reading.confidence <= 1
+
+
+def test_a_doubtful_number_stays_one_where_another_pupil_has_the_other_digit():
+    assert confirmed(("47", [0.7, 0.28]), "141", "171").status == "review"
+
+
+def test_a_doubtful_number_of_nobody_on_the_roster_stays_one():
+    assert confirmed(("47", [0.7, 0.28]), "171", "888").status == "review"  # offered, see suggest_pupils
+
+
+def test_a_struck_out_digit_says_nothing_about_which_of_two_pupils_it_is():
+    """The reader saw no digit; that it looks a little like a 4 proves nothing."""
+    assert confirmed(("47", [0.03, 0.0001]), "141", "171").status == "review"
+
+
+def test_a_crowded_roster_confirms_nobody():
+    every = [f"{n:03d}" for n in range(1000)]
+    assert confirmed(("47", [0.9, 0.08]), *every).status == "review"
+
+
+def test_what_a_person_decided_about_a_number_stands():
+    page = doubtful_number(("47", [0.7, 0.28]))
+    field = dataclasses.replace(page.fields[0], settled="illegible")
+    page = dataclasses.replace(page, fields=(field,))
+    roster = Roster(pupils=(Pupil(student_id="141", name=""),))
+    assert confirm_pupils(page, TEMPLATE, roster) == page
 
 
 def test_a_bubbled_number_is_compared_by_its_looks():

@@ -10,10 +10,43 @@ from omrgrade.grading.register import register_of
 from omrgrade.grading.scoring import cross_check, score_field
 from omrgrade.records import AnswerKey, FieldReading, PageReading, Pupil, Roster, SheetMarks, Template
 
-__all__ = ["NOT_COUNTED", "absent_pupils", "cross_check", "mark_sheets", "score_field", "suggest_pupils"]
+__all__ = [
+    "NOT_COUNTED",
+    "absent_pupils",
+    "confirm_pupils",
+    "cross_check",
+    "mark_sheets",
+    "score_field",
+    "suggest_pupils",
+]
 
 
 # ---------------------------------------------------------------- whose sheet it is
+
+
+SURE = 0.999
+"""A doubtful student number is accepted when, given the roster, it is the pupil's with this probability."""
+
+
+def confirm_pupils(page: PageReading, template: Template, roster: Roster) -> PageReading:
+    """The page with a student number accepted whose doubtful digits the roster leaves no doubt about.
+
+    Only what was read is accepted, nothing is changed into a pupil's number. To be done before numbers are
+    compared with one another: a contradiction is another doubt.
+    """
+    register = register_of(roster)
+    named = _numbers(template)
+
+    def confirmed(reading: FieldReading) -> FieldReading:
+        doubtful = any(box.status == "review" for box in reading.boxes)
+        if reading.field not in named or reading.status != "review" or reading.settled or not doubtful:
+            return reading
+        sureness = register.sureness(reading)
+        if sureness < SURE:
+            return reading
+        return dataclasses.replace(reading, status="read", reason="", confidence=sureness)
+
+    return dataclasses.replace(page, fields=tuple(confirmed(reading) for reading in page.fields))
 
 
 def suggest_pupils(page: PageReading, template: Template, roster: Roster) -> PageReading:
@@ -22,10 +55,7 @@ def suggest_pupils(page: PageReading, template: Template, roster: Roster) -> Pag
     Only the runner-up is set, never the value: what was written stays what was read.
     """
     register = register_of(roster)
-    alone = [f for f in template.identifiers if f.kind != "choice" and not f.same_as]
-    if len(alone) != 1:
-        return page  # a number in several parts is not one of the roster's
-    named = {alone[0].id, *(f.id for f in template.identifiers if f.same_as == alone[0].id)}
+    named = _numbers(template)
 
     def suggested(reading: FieldReading) -> FieldReading:
         if reading.field not in named or not reading.value:
@@ -36,6 +66,14 @@ def suggest_pupils(page: PageReading, template: Template, roster: Roster) -> Pag
         return dataclasses.replace(reading, runner_up=nearest[0]) if nearest else reading
 
     return dataclasses.replace(page, fields=tuple(suggested(reading) for reading in page.fields))
+
+
+def _numbers(template: Template) -> set[str]:
+    """The fields that carry the whole student number; none if it is in several parts."""
+    alone = [f for f in template.identifiers if f.kind != "choice" and not f.same_as]
+    if len(alone) != 1:
+        return set()
+    return {alone[0].id, *(f.id for f in template.identifiers if f.same_as == alone[0].id)}
 
 
 # ---------------------------------------------------------------- sheets

@@ -15,6 +15,7 @@ UNSEEN = 1e-4  # probability given to a digit that the reader did not consider a
 NEAREST = 3  # pupils offered
 REMEMBERED = 10_000  # readings whose nearest pupils are kept: some 50 MB
 MOST_OTHERS = 5000  # pupils whose numbers are compared letter by letter, where probabilities cannot be
+STRANGERS = 0.02  # share of sheets supposed to bear a number that is not on the roster, by slip or by guest
 
 
 class Register:
@@ -52,6 +53,27 @@ class Register:
         length) by how alike the numbers look, and then only if at least half of them agrees.
         """
         return list(self._remembered(reading))
+
+    def sureness(self, reading: FieldReading) -> float:
+        """How probable it is (0-1) that a number in digit boxes is of the pupil whose number it reads as.
+
+        Bayes' rule: every pupil of the roster is as likely as another, other numbers share STRANGERS. A
+        number that differs in the doubtful digit is hardly meant if no pupil has it; if one has, the doubt
+        stays. Ink that is no digit tells nothing about which it stands for. 0 for numbers of nobody on the
+        roster.
+        """
+        boxes = reading.boxes
+        if reading.value not in self._exact or not all(box.value and box.probabilities for box in boxes):
+            return 0.0
+        digits = self._digits.get(len(boxes))
+        if digits is None or len(reading.value) != len(boxes):
+            return 0.0
+        chances = np.array([box.probabilities[:10] for box in boxes])
+        chances += np.maximum(1 - chances.sum(axis=1, keepdims=True), 0) / 10
+        each = chances[np.arange(len(boxes)), digits].prod(axis=1)
+        own = chances[np.arange(len(boxes)), [int(digit) for digit in reading.value]].prod()
+        strangers = STRANGERS / (1 - STRANGERS) * len(digits) / 10.0 ** len(boxes)
+        return float(own / (each.sum() + strangers))
 
     def _nearest(self, reading: FieldReading) -> tuple[Pupil, ...]:
         boxes = [box for box in reading.boxes if box.status != "blank"]
