@@ -5,11 +5,14 @@ import json
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from omrgrade.cli import cli
 from omrgrade.errors import AnswerKeyError, TemplateError
 from omrgrade.forms.evaluation import key_text, read_evaluation
 from omrgrade.forms.importing import translate
 from omrgrade.key import load_key
+from omrgrade.pipeline import grade_batch
 from omrgrade.template import load_template
 
 TEMPLATE = {
@@ -111,6 +114,100 @@ def test_a_mistake_is_named_with_its_place(imported, changes):
         imported(**changes)
 
 
+def test_forms_of_blocks_that_samples_have_are_understood(imported):
+    """Right to left, lines unevenly far apart, a box to tick alone, and blocks of any size."""
+    base = {"bubblesGap": 40, "bubbleDimensions": [24, 18]}
+    template, _ = imported(
+        customLabels={},
+        fieldBlocks={
+            "Rtl": base
+            | {
+                "fieldType": "QTYPE_MCQ4_RTL",
+                "fieldLabels": ["q1..4"],
+                "origin": [100, 100],
+                "labelsGap": [40, 80, 40],
+            },
+            "Tick": base
+            | {
+                "bubbleValues": ["yes"],
+                "direction": "horizontal",
+                "fieldLabels": ["q5..7"],
+                "origin": [100, 500],
+                "labelsGap": 50,
+            },
+        },
+    )
+    assert template.field("q1").options == tuple("DCBA")
+    y = [template.field(f"q{n}").boxes[0].y / 297 * 1414 for n in range(1, 5)]
+    assert np.diff(y) == pytest.approx([40, 80, 40], abs=0.1)
+    assert template.field("q5").options == ("yes",)
+    assert len(template.field("q5").boxes) == 1
+
+
+def test_templates_of_other_versions_of_it_are_the_same_template(imported):
+    released, _ = imported(customLabels={}, fieldBlocks=TEMPLATE["fieldBlocks"] | {})
+    new, made = imported(
+        pageDimensions=None,
+        templateDimensions=[1000, 1414],
+        customLabels={},
+        fieldBlocks={},
+        customBubbleFieldTypes={"TWO": {"bubbleValues": ["E", "HT"], "direction": "vertical"}},
+        fieldBlockGroups={
+            "DEFAULT": {
+                "Kind": {
+                    "bubbleFieldType": "TWO",
+                    "fieldDetectionType": "BUBBLES_THRESHOLD",
+                    "fieldLabels": ["Kind"],
+                    "origin": [100, 200],
+                    "bubblesGap": 40,
+                    "labelsGap": 0,
+                },
+                "Roll": TEMPLATE["fieldBlocks"]["Roll"],
+                "Choices": TEMPLATE["fieldBlocks"]["Choices"]
+                | {"fieldType": "BUBBLES_THRESHOLD", "bubbleFieldType": "QTYPE_MCQ4"},
+                "Sticker": {"fieldDetectionType": "BARCODE_QR", "fieldLabels": ["code"], "origin": [1, 1]},
+            }
+        },
+    )
+    assert [(f.id, f.options, f.boxes) for f in new.fields] == [
+        (f.id, f.options, f.boxes) for f in released.fields
+    ]
+    assert any("Sticker: BARCODE_QR" in note for note in made.notes)
+    old, _ = imported(
+        pageDimensions=None,
+        dimensions=[1000, 1414],
+        customLabels={},
+        fieldBlocks=None,
+        concatenations={},
+        singles=[],
+        qBlocks={
+            "Kind": {
+                "vals": ["E", "HT"],
+                "orient": "V",
+                "qNos": [[["Kind"]]],
+                "orig": [100, 200],
+                "gaps": [0, 40],
+            },
+            "Roll": {
+                "qType": "QTYPE_INT",
+                "qNos": [[["roll1", "roll2", "roll3"]]],
+                "orig": [150, 200],
+                "gaps": [50, 40],
+                "bigGaps": [1, 1],
+            },
+            "Choices": {
+                "qType": "QTYPE_MCQ4",
+                "qNos": [[[f"q{n}" for n in range(1, 11)]]],
+                "orig": [400, 200],
+                "gaps": [50, 40],
+            },
+        },
+    )
+    assert [(f.id, f.options, f.boxes) for f in old.fields] == [
+        (f.id, f.options, f.boxes) for f in released.fields
+    ]
+
+
 def test_an_evaluation_becomes_a_key(imported):
     key, notes = imported(
         {
@@ -140,3 +237,116 @@ def test_an_evaluation_becomes_a_key(imported):
 def test_answers_that_do_not_fit_their_questions_are_refused(imported):
     with pytest.raises(AnswerKeyError, match="as many answers"):
         imported({"options": {"questions_in_order": ["q1..3"], "answers_in_order": ["A"]}})
+
+
+def test_conditional_sets_become_versions(imported):
+    key, notes = imported(
+        {
+            "source_type": "local",
+            "options": {"questions_in_order": ["q1..2"], "answers_in_order": ["A", [["B", 2], ["C", 1]]]},
+            "conditional_sets": [
+                {
+                    "name": "Set D",
+                    "matcher": {"formatString": "{q10}", "matchRegex": "^D$"},
+                    "evaluation": {
+                        "options": {"questions_in_order": ["q1"], "answers_in_order": ["C"]},
+                        "marking_schemes": {"DEFAULT": {"correct": 3, "incorrect": "-1", "unmarked": 0}},
+                    },
+                },
+                {
+                    "name": "odd",
+                    "matcher": {"formatString": "{q9}-{q8}", "matchRegex": "x"},
+                    "evaluation": {},
+                },
+            ],
+        }
+    )
+    assert key.versions == ("A", "B", "C", "D")
+    said = {v: [(i.answers, i.points, i.penalty) for i in key.of_version(v)] for v in key.versions}
+    assert said["A"] == said["B"] == said["C"] == [(("A",), 1, 0), (("B",), 2, 0)]
+    assert said["D"] == [(("C",), 3, 1), (("B",), 2, 1)]
+    assert any("conditional set odd" in note for note in notes)
+
+
+def test_points_for_any_mark_and_older_spellings_of_schemes(imported):
+    key, notes = imported(
+        {
+            "options": {"questions_in_order": ["q1..3"], "answers_in_order": ["A", "B", "C"]},
+            "sections": {"BONUS_TWO": ["q2"], "STREAK": ["q3"]},
+            "marking_scheme": {
+                "DEFAULT": {"correct": "2", "incorrect": "-2/3", "unmarked": "0"},
+                "BONUS_TWO": {"correct": 3, "incorrect": 3, "unmarked": 3},
+                "STREAK": {"correct": [1, 2, 3], "incorrect": 0, "unmarked": 0},
+            },
+        }
+    )
+    said = [(item.answers, item.points) for item in key.items]
+    assert said == [(("A",), 2), (("A", "B", "C", "D"), 3), (("C",), 1)]
+    assert sum(word in note for note in notes for word in ("whichever", "unmarked", "streaks")) == 3
+
+
+def test_an_evaluation_that_cannot_be_read_does_not_keep_the_template(tmp_path):
+    """Answers that OMRChecker would read from a picture: a template is made, and it says why no key is."""
+    (tmp_path / "template.json").write_text(json.dumps(TEMPLATE))
+    beside = {
+        "source_type": "csv",
+        "options": {"answer_key_csv_path": "lost.csv", "answer_key_image_path": "k.jpg"},
+    }
+    (tmp_path / "evaluation.json").write_text(json.dumps(beside))
+    run = CliRunner().invoke(
+        cli, ["template", "import", str(tmp_path / "template.json"), "-o", str(tmp_path / "t.yaml")]
+    )
+    assert run.exit_code == 0, run.output
+    assert "no key is made" in run.output
+    assert not (tmp_path / "t-key.csv").exists()
+    assert load_template(tmp_path / "t.yaml").field("q1")
+
+
+def drawn(blocks, marked, *, off, size):
+    """A page of theirs, photographed: bubbles of `size` px, all `off` px from where the JSON has them."""
+    page = np.full((1414, 1000), 245, np.uint8)
+    for block in blocks.values():
+        down = block.get("direction") == "vertical" or block.get("fieldType") == "QTYPE_INT"
+        labels, values = block["count"], block["values"]
+        for n in range(labels):
+            for k in range(values):
+                across, along = n * block["labelsGap"], k * block["bubblesGap"]
+                x = block["origin"][0] + (across if down else along) + 10 + off[0]
+                y = block["origin"][1] + (along if down else across) + 10 + off[1]
+                cv2.circle(page, (x, y), size // 2, 60, 2, cv2.LINE_AA)
+                if (block["name"], n, k) in marked:
+                    cv2.circle(page, (x, y), size // 2 - 3, 40, -1, cv2.LINE_AA)
+    return cv2.copyMakeBorder(page, 60, 60, 80, 80, cv2.BORDER_CONSTANT, value=40)
+
+
+def test_a_page_of_theirs_is_graded_with_their_columns(tmp_path):
+    """Their folder as it is: JSON measured a third of a bubble off, evaluation, pages in a folder below."""
+    counted = {"Kind": (1, 2), "Roll": (3, 10), "Choices": (10, 4)}
+    blocks = {
+        name: block | {"name": name, "count": counted[name][0], "values": counted[name][1]}
+        for name, block in TEMPLATE["fieldBlocks"].items()
+    }
+    answers = [1, 2, 0, 3, 1, 1, 2, 0, 3, 2]
+    marked = {("Kind", 0, 1), *(("Roll", n, d) for n, d in enumerate((4, 0, 7)))}
+    marked |= {("Choices", n, k) for n, k in enumerate(answers)}
+    (tmp_path / "inputs" / "room 1").mkdir(parents=True)
+    (tmp_path / "inputs" / "template.json").write_text(json.dumps(TEMPLATE))
+    letters = ["ABCD"[k] for k in answers]
+    evaluation = {"options": {"questions_in_order": ["q1..10"], "answers_in_order": letters}}
+    (tmp_path / "inputs" / "evaluation.json").write_text(json.dumps(evaluation))
+    cv2.imwrite(
+        str(tmp_path / "inputs" / "room 1" / "page 1.jpg"), drawn(blocks, marked, off=(6, -5), size=24)
+    )
+    ours = str(tmp_path / "ours.yaml")
+    run = CliRunner().invoke(
+        cli, ["template", "import", str(tmp_path / "inputs" / "template.json"), "-o", ours]
+    )
+    assert run.exit_code == 0, run.output
+    assert "laid on those of page 1.jpg" in run.output
+    template = load_template(ours)
+    batch = grade_batch([tmp_path / "inputs"], template, load_key(tmp_path / "ours-key.csv", template))
+    (page,), (marks,) = batch.pages, batch.marks
+    read = {reading.field: (reading.value, reading.status) for reading in page.fields}
+    expected = {"Roll": "HT407"} | {f"q{n + 1}": "ABCD"[k] for n, k in enumerate(answers)}
+    assert read == {name: (value, "read") for name, value in expected.items()}
+    assert marks.total == 10

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from omrgrade.forms.evaluation import Evaluation
     from omrgrade.records import Template
 
 
@@ -167,7 +168,7 @@ def import_(
     Pictures that FILE names (a marker, a reference) are copied beside the template. Where pages lie beside
     FILE, as OMRChecker has them, bubbles are laid on theirs.
     """
-    from omrgrade.forms.evaluation import key_text, read_evaluation
+    from omrgrade.forms.evaluation import key_text
     from omrgrade.forms.importing import pictures_beside, translate
     from omrgrade.images import read_scan
     from omrgrade.records import PageRef
@@ -175,9 +176,7 @@ def import_(
 
     output = output or Path(f"{file.stem}.yaml")
     _refuse_overwriting(output, force)
-    beside = file.with_name("evaluation.json")
-    evaluation = evaluation or (beside if beside.is_file() else None)
-    marked = read_evaluation(evaluation) if evaluation else None
+    marked = _evaluation(file, evaluation)
     made = translate(file, _name_of(output), evaluation=marked)
     for name, data in made.files.items():
         _write(output.with_name(name), data)
@@ -192,10 +191,15 @@ def import_(
         click.echo(
             "Note: none of the pictures beside it shows the bubbles; they are where FILE says", err=True
         )
+    else:
+        click.echo(
+            "Note: bubbles are where FILE says; a page (--scan PAGE) shows where they are printed",
+            err=True,
+        )
     if marked:
         key = output.with_name(f"{output.stem}-key.csv")
         _write(key, key_text(marked, made.ids, made.groups).encode())
-        click.echo(f"{key}: {len(marked.questions)} questions", err=True)
+        click.echo(f"{key}: {len(marked.questions)} questions{_key_fault(key, loaded)}", err=True)
     for note in dict.fromkeys([*made.notes, *(marked.notes if marked else [])]):
         click.echo(f"Note: {note}", err=True)
     click.echo(
@@ -203,6 +207,33 @@ def import_(
         f"{len(loaded.fields) - len(loaded.items) - len(loaded.identifiers)} others",
         err=True,
     )
+
+
+def _evaluation(file: Path, given: Path | None) -> Evaluation | None:
+    """The evaluation that was given; or the one beside FILE, unless there is something wrong with it."""
+    from omrgrade.errors import AnswerKeyError, TemplateError
+    from omrgrade.forms.evaluation import read_evaluation
+
+    if given:
+        return read_evaluation(given)
+    beside = file.with_name("evaluation.json")
+    try:
+        return read_evaluation(beside) if beside.is_file() else None
+    except (AnswerKeyError, TemplateError) as error:
+        click.echo(f"Note: no key is made. {error}", err=True)
+        return None
+
+
+def _key_fault(key: Path, template: Template) -> str:
+    """What is to be corrected in a key by hand."""
+    from omrgrade.errors import AnswerKeyError
+    from omrgrade.key import load_key
+
+    try:
+        load_key(key, template)
+    except AnswerKeyError as error:
+        return f", to be corrected by hand: {error}"
+    return ""
 
 
 def _refuse_overwriting(output: Path, force: bool) -> None:

@@ -25,6 +25,16 @@ class Question:
     answers: tuple[str, ...]
     points: float
     penalty: float
+    any_mark: bool = False  # whatever is marked earns the points
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConditionalSet:
+    """Answers for the sheets on which the version's column fits."""
+
+    name: str
+    fits: re.Pattern[str]
+    questions: tuple[Question, ...]
 
 
 @dataclass(slots=True)
@@ -33,57 +43,123 @@ class Evaluation:
 
     questions: list[Question]
     notes: list[str] = field(default_factory=list)
+    version: str = ""  # the column that says which of `sets` holds
+    sets: list[ConditionalSet] = field(default_factory=list)
 
     def multiple(self, groups: Mapping[str, Group]) -> list[str]:
         """Questions of one row of bubbles to which several marks together are an answer."""
-        return [
+        everything = [*self.questions, *(question for one in self.sets for question in one.questions)]
+        names = [
             q.name
-            for q in self.questions
+            for q in everything
             if q.name in groups
             and not groups[q.name].joined
             and any(len(_marks(answer, groups[q.name].lines[0].options) or ()) > 1 for answer in q.answers)
         ]
+        return list(dict.fromkeys(names))
+
+    def by_version(self, groups: Mapping[str, Group]) -> list[tuple[str, list[Question]]]:
+        """A version (a mark in its column) with its questions, each; "" is for all."""
+        if self.version not in groups or groups[self.version].joined:
+            return [("", self.questions)]
+        result = []
+        for mark in groups[self.version].lines[0].options:
+            own = next((one.questions for one in self.sets if one.fits.search(mark)), ())
+            known = {question.name: question for question in self.questions}
+            result.append((mark, list((known | {question.name: question for question in own}).values())))
+        return result
 
 
 def read_evaluation(path: Path) -> Evaluation:
     """Read an `evaluation.json`, with its CSV of answers where it names one."""
     data = read_json(path)
+    answers = _given(path, data)
     notes: list[str] = []
+    result = Evaluation(questions=_questions(path, data, answers, notes), notes=notes)
+    for number, entry in enumerate(data.get("conditional_sets") or data.get("conditionalSets") or [], 1):
+        _add_set(path, result, entry, number, answers)
+    return result
+
+
+def _given(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers by question, as the file has them."""
     options = data.get("options") or {}
-    if data.get("source_type") == "csv":
+    if data.get("source_type") in ("csv", "image_and_csv"):
         names, answers = _from_csv(path, options)
     else:
-        names, answers = (
-            expand(path, options.get("questions_in_order") or []),
-            options.get("answers_in_order") or [],
-        )
-    if not names or len(names) != len(answers):
+        names = expand(path, options.get("questions_in_order") or [])
+        answers = options.get("answers_in_order") or []
+    if len(names) != len(answers):
         raise AnswerKeyError(
             "there must be as many answers as questions", where=str(path), fix="correct 'options'",
             received=f"{len(names)} questions, {len(answers)} answers",
         )  # fmt: skip
-    schemes = _schemes(path, data.get("marking_schemes") or {}, notes)
-    questions = [
+    return dict(zip(names, answers, strict=True))
+
+
+def _questions(
+    path: Path, data: Mapping[str, Any], answers: Mapping[str, Any], notes: list[str]
+) -> list[Question]:
+    """The questions with these answers, by the file's (or a conditional set's) marking schemes."""
+    if not answers:
+        raise AnswerKeyError(
+            "there must be questions and as many answers", where=str(path), fix="correct 'options'",
+            received=data.get("options"),
+        )  # fmt: skip
+    schemes = _schemes(path, data, notes)
+    return [
         _question(path, name, answer, schemes.get(name, schemes[""]), notes)
-        for name, answer in zip(names, answers, strict=True)
+        for name, answer in answers.items()
     ]
-    return Evaluation(questions=questions, notes=notes)
+
+
+def _add_set(path: Path, result: Evaluation, entry: Any, number: int, known: Mapping[str, Any]) -> None:
+    """A conditional set, if one column's marks say whether it holds; otherwise it is named.
+
+    known: answers that hold where the set has none of its own.
+    """
+    entry = entry if isinstance(entry, dict) else {}
+    name, matcher = str(entry.get("name") or number), entry.get("matcher") or {}
+    column = re.fullmatch(r"\{(\w+)\}", str(matcher.get("formatString") or ""))
+    if not column or result.version not in ("", column[1]) or not isinstance(entry.get("evaluation"), dict):
+        result.notes.append(
+            f"conditional set {name}: only one column's marks can say which answers are right; left out"
+        )
+        return
+    try:
+        fits = re.compile(str(matcher.get("matchRegex") or ""))
+    except re.error as error:
+        raise AnswerKeyError(
+            f"conditional set {name!r} has no valid 'matchRegex'", where=str(path),
+            received=matcher.get("matchRegex"),
+        ) from error  # fmt: skip
+    own = entry["evaluation"]
+    questions = _questions(path, own, {**known, **_given(path, own)}, result.notes)
+    result.version = column[1]
+    result.sets.append(ConditionalSet(name=name, fits=fits, questions=tuple(questions)))
 
 
 def key_text(evaluation: Evaluation, ids: Mapping[str, str], groups: Mapping[str, Group]) -> str:
     """The key as CSV for `load_key`; questions that the template lacks are noted and left out."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("item", "answer", "points", "penalty"))
-    for question in evaluation.questions:
-        if question.name not in ids:
-            evaluation.notes.append(f"question {question.name}: no field of that name, left out")
-            continue
-        answers = [_written(answer, groups[question.name]) for answer in question.answers]
-        writer.writerow(
-            (ids[question.name], "|".join(answers), f"{question.points:g}", f"{question.penalty:g}")
-        )
+    versions = evaluation.by_version(groups)
+    writer.writerow(("item", "answer", "points", "penalty", *(["version"] if len(versions) > 1 else [])))
+    for version, questions in versions:
+        for question in questions:
+            if question.name not in ids:
+                evaluation.notes.append(f"question {question.name}: no field of that name, left out")
+                continue
+            answers = "|".join(_answers(question, groups[question.name]))
+            row = (ids[question.name], answers, f"{question.points:g}", f"{question.penalty:g}")
+            writer.writerow((*row, version) if version else row)
     return out.getvalue()
+
+
+def _answers(question: Question, group: Group) -> list[str]:
+    if question.any_mark and not group.joined:
+        return list(group.lines[0].options)
+    return [_written(answer, group) for answer in question.answers]
 
 
 def _written(answer: str, group: Group) -> str:
@@ -134,29 +210,33 @@ def _csv_answer(text: str) -> Any:
 # ---------------------------------------------------------------- marks
 
 
-def _schemes(
-    path: Path, schemes: Mapping[str, Any], notes: list[str]
-) -> dict[str, tuple[Fraction, Fraction]]:
-    """Points and penalty by question; "" for those without a scheme of their own."""
-    default = schemes.get("DEFAULT", _DEFAULT)
-    result = {"": _scheme(path, "DEFAULT", default, notes)}
+_Marks = tuple[Fraction, Fraction, bool]
+"""Points, penalty, and whether any mark earns the points."""
+
+
+def _schemes(path: Path, data: Mapping[str, Any], notes: list[str]) -> dict[str, _Marks]:
+    """What questions earn, by name; "" for those without a scheme of their own."""
+    schemes = data.get("marking_schemes") or data.get("marking_scheme") or {}
+    sections = data.get("sections") or {}  # of older files: their questions stood there
+    result = {"": _scheme(path, "DEFAULT", schemes.get("DEFAULT", _DEFAULT), notes)}
     for name, scheme in schemes.items():
         if name == "DEFAULT":
             continue
-        if not isinstance(scheme, dict) or "marking" not in scheme:
+        if isinstance(scheme, dict) and "marking" not in scheme and name in sections:
+            scheme = {"marking": scheme, "questions": sections[name]}
+        if not isinstance(scheme, dict) or not isinstance(scheme.get("marking"), dict):
             notes.append(f"marking scheme {name}: not understood, left out")
             continue
-        if re.match(r"BONUS", name):
-            notes.append(
-                f"marking scheme {name}: bonus points are not supported; the answer must be right here"
-            )
         listed = scheme.get("questions") or []
         marks = _scheme(path, name, scheme["marking"], notes)
         result |= dict.fromkeys(expand(path, listed if isinstance(listed, list) else [listed]), marks)
     return result
 
 
-def _scheme(path: Path, name: str, marking: Mapping[str, Any], notes: list[str]) -> tuple[Fraction, Fraction]:
+def _scheme(path: Path, name: str, marking: Mapping[str, Any], notes: list[str]) -> _Marks:
+    streaks = [key for key in _DEFAULT if isinstance(marking.get(key), list)]
+    if streaks:
+        notes.append(f"marking scheme {name}: streaks are not supported; the first number counts")
     correct, incorrect, unmarked = (
         _number(path, name, marking.get(key, _DEFAULT[key])) for key in ("correct", "incorrect", "unmarked")
     )
@@ -164,9 +244,12 @@ def _scheme(path: Path, name: str, marking: Mapping[str, Any], notes: list[str])
         notes.append(
             f"marking scheme {name}: {unmarked} for an unmarked question is not supported; it earns 0"
         )
-    if incorrect > 0:
+    any_mark = incorrect > 0 and incorrect == correct
+    if any_mark:
+        notes.append(f"marking scheme {name}: one mark, whichever, earns {correct}; several are looked at")
+    elif incorrect > 0:
         notes.append(f"marking scheme {name}: {incorrect} for a wrong answer is not supported; it earns 0")
-    return max(correct, Fraction(0)), max(-incorrect, Fraction(0))
+    return max(correct, Fraction(0)), max(-incorrect, Fraction(0)), any_mark
 
 
 def _number(path: Path, name: str, value: Any) -> Fraction:
@@ -182,11 +265,9 @@ def _number(path: Path, name: str, value: Any) -> Fraction:
         ) from error  # fmt: skip
 
 
-def _question(
-    path: Path, name: str, answer: Any, marks: tuple[Fraction, Fraction], notes: list[str]
-) -> Question:
+def _question(path: Path, name: str, answer: Any, marks: _Marks, notes: list[str]) -> Question:
     """One question: a text, a list of texts any of which is right, or of [text, marks] pairs."""
-    points, penalty = marks
+    points, penalty, any_mark = marks
     if (
         isinstance(answer, list)
         and answer
@@ -204,4 +285,6 @@ def _question(
     answers = tuple(text for text in answers if text)
     if not answers:
         raise AnswerKeyError("a question has no answer", where=str(path), fix="give one", received=name)
-    return Question(name=name, answers=answers, points=float(points), penalty=float(penalty))
+    return Question(
+        name=name, answers=answers, points=float(points), penalty=float(penalty), any_mark=any_mark
+    )

@@ -10,10 +10,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from omrgrade.errors import TemplateError
+from omrgrade.forms.spellings import as_released
 from omrgrade.template import PAGES
 
 FIELD_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -21,16 +23,18 @@ FIELD_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "QTYPE_INT_FROM_1": (tuple("1234567890"), "vertical"),
     "QTYPE_MCQ4": (tuple("ABCD"), "horizontal"),
     "QTYPE_MCQ5": (tuple("ABCDE"), "horizontal"),
+    "QTYPE_MCQ4_RTL": (tuple("DCBA"), "horizontal"),
+    "QTYPE_MCQ5_RTL": (tuple("EDCBA"), "horizontal"),
 }
 _RANGE = re.compile(r"(?P<stem>.*?\D|)(?P<first>\d+)\.{2,3}(?P<last>\d+)")
 _SIGNS = {"+": "pos", "-": "neg", ".": "dot", "*": "ast", "/": "div", " ": "sp"}
 _BLOCK_KEYS = {
     "fieldType", "fieldLabels", "origin", "bubblesGap", "labelsGap", "bubbleValues", "direction",
-    "emptyValue", "emptyVal", "bubbleDimensions", "bubbleFieldType",
+    "emptyValue", "emptyVal", "bubbleDimensions",
 }  # fmt: skip
 _TOP_KEYS = {
     "pageDimensions", "bubbleDimensions", "fieldBlocks", "preProcessors", "customLabels", "outputColumns",
-    "emptyValue", "path", "$schema",
+    "emptyValue", "path", "$schema", "processingImageShape", "sortFiles",
 }  # fmt: skip
 FITS = 0.07  # share by which a page's proportions may differ from paper that has a name
 
@@ -81,14 +85,15 @@ class Imported:
 
 def read_omrchecker(path: Path) -> Imported:
     """Read a `template.json`; `TemplateError` where it cannot be one of OMRChecker's."""
-    data = read_json(path)
+    notes: list[str] = []
+    data = as_released(path, found := read_json(path), notes)
     if not isinstance(data.get("fieldBlocks"), dict) or "pageDimensions" not in data:
         raise TemplateError(
             "this is no OMRChecker template", where=str(path),
-            fix="it has 'pageDimensions' and 'fieldBlocks'", received=sorted(data)[:8],
+            fix="it has 'pageDimensions' and 'fieldBlocks'", received=sorted(found)[:8],
         )  # fmt: skip
     width, height = _pair(path, "pageDimensions", data["pageDimensions"])
-    result = Imported(source=path, width=width, height=height)
+    result = Imported(source=path, width=width, height=height, notes=notes)
     result.notes += [f"{key}: not known, ignored" for key in sorted(data.keys() - _TOP_KEYS)]
     lines: dict[str, Line] = {}
     for name, block in data["fieldBlocks"].items():
@@ -96,6 +101,8 @@ def read_omrchecker(path: Path) -> Imported:
             if line.label in lines:
                 raise _wrong(path, f"fieldBlocks.{name}", "uses a label that another block has", line.label)
             lines[line.label] = line
+    if not lines:
+        raise _wrong(path, "fieldBlocks", "must have a block with bubbles", sorted(found)[:8])
     result.groups = _grouped(path, lines, data.get("customLabels") or {}, data.get("outputColumns") or [])
     result.processors = [
         (str(entry.get("name")), entry.get("options") or {}) for entry in data.get("preProcessors") or []
@@ -160,17 +167,19 @@ def _lines(path: Path, name: str, block: Any, data: Mapping[str, Any], notes: li
     width, height = _pair(
         path, f"{where}.bubbleDimensions", block.get("bubbleDimensions") or data.get("bubbleDimensions")
     )
-    gap = _number(path, f"{where}.bubblesGap", block.get("bubblesGap"))
+    gap = _number(path, f"{where}.bubblesGap", block.get("bubblesGap", 0 if len(values) == 1 else None))
+    if len(values) == 1:  # it has no next one
+        gap = max(gap, 2 * max(width, height))
     labels = expand(path, block.get("fieldLabels") or [])
-    step = _number(path, f"{where}.labelsGap", block.get("labelsGap", 0 if len(labels) == 1 else None))
+    steps = _steps(path, where, block.get("labelsGap"), len(labels))
     down = direction == "vertical"
-    for n, label in enumerate(labels):
+    for label, step in zip(labels, steps, strict=True):
         yield Line(
             block=name,
             label=label,
             options=_options(where, values, notes),
-            x=x + (n * step if down else 0),
-            y=y + (0 if down else n * step),
+            x=x + (step if down else 0),
+            y=y + (0 if down else step),
             width=width,
             height=height,
             gap=gap,
@@ -178,16 +187,26 @@ def _lines(path: Path, name: str, block: Any, data: Mapping[str, Any], notes: li
         )
 
 
+def _steps(path: Path, where: str, gap: Any, count: int) -> list[float]:
+    """How far each label's line is from the first one's, px; `gap` may be a list of all the gaps."""
+    if not isinstance(gap, list):
+        gap = [_number(path, f"{where}.labelsGap", 0 if count == 1 else gap)] * (count - 1)
+    gaps = [_number(path, f"{where}.labelsGap", one) for one in gap[: count - 1]]
+    if len(gaps) < count - 1:
+        raise _wrong(path, f"{where}.labelsGap", "must have a gap for each label but the last", gap)
+    return [0.0, *accumulate(gaps)][:count]
+
+
 def _values(path: Path, where: str, block: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     """A block's bubble values, and the direction in which they follow one another."""
-    kind = block.get("fieldType") or block.get("bubbleFieldType")
+    kind = block.get("fieldType")
     if kind and kind not in FIELD_TYPES:
         raise _wrong(path, f"{where}.fieldType", f"must be one of {', '.join(FIELD_TYPES)}", kind)
     values, direction = FIELD_TYPES.get(kind or "", ((), "vertical"))
     values = tuple(str(value) for value in block.get("bubbleValues") or values)
-    if not 2 <= len(values) <= 26:
+    if not 1 <= len(values) <= 26:
         raise _wrong(
-            path, f"{where}.bubbleValues", "must be 2 to 26 values, or there must be a fieldType", values
+            path, f"{where}.bubbleValues", "must be 1 to 26 values, or there must be a fieldType", values
         )
     return values, str(block.get("direction") or direction)
 

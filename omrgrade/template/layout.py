@@ -82,7 +82,7 @@ def _barcode(entry: Mapping) -> Laid:
 
 
 def _choice(entry: Mapping) -> Laid:
-    options = _options(entry)
+    options = _options(entry, least=1)  # one: a box to tick, or not
     return _line(entry, options, _down(entry, default="right")), options, ()
 
 
@@ -139,10 +139,10 @@ KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
 """kind -> how its boxes are laid out, and the keys it has besides the common ones."""
 
 
-def _options(entry: Mapping) -> tuple[str, ...]:
+def _options(entry: Mapping, *, least: int = 2) -> tuple[str, ...]:
     options = entry.texts("options")
-    if not 2 <= len(options) <= 26 or len(set(options)) != len(options):
-        raise entry.error("options", "must be 2 to 26 different labels", fix="write them like [A, B, C, D]")
+    if not least <= len(options) <= 26 or len(set(options)) != len(options):
+        raise entry.error("options", f"must be {least} to 26 different labels", fix="write them like [A, B, C, D]")
     if any(not o.isalnum() or len(o) > 3 for o in options):
         # "+" joins the marks of one field, and a long label does not fit over a bubble.
         raise entry.error("options", "must be labels of 1 to 3 letters or digits")
