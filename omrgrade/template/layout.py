@@ -142,7 +142,9 @@ KINDS: dict[str, tuple[Callable[[Mapping], Laid], tuple[str, ...]]] = {
 def _options(entry: Mapping, *, least: int = 2) -> tuple[str, ...]:
     options = entry.texts("options")
     if not least <= len(options) <= 26 or len(set(options)) != len(options):
-        raise entry.error("options", f"must be {least} to 26 different labels", fix="write them like [A, B, C, D]")
+        raise entry.error(
+            "options", f"must be {least} to 26 different labels", fix="write them like [A, B, C, D]"
+        )
     if any(not o.isalnum() or len(o) > 3 for o in options):
         # "+" joins the marks of one field, and a long label does not fit over a bubble.
         raise entry.error("options", "must be labels of 1 to 3 letters or digits")
