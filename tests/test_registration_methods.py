@@ -141,3 +141,10 @@ def test_a_page_is_not_laid_a_row_or_column_off(name, seed):
     template = with_method(name, "page")
     page = warped_page(template, CONDITIONS["fed 10 mm off"], seed)
     assert page.worst_box(register(page.scan, template, max_residual=Policy().max_residual)) < 0.5
+
+
+@pytest.mark.parametrize("seed", [95004, 120007])
+def test_a_curled_page_is_told_from_its_other_turns(seed):
+    """On a flat page none of its boxes were there, and places at which some happened to be were tried."""
+    warped = page("square", "curled 4 mm", "choice-a4", seed)
+    assert warped.worst_box(register(warped.scan, warped.template, max_residual=1.0)) < 0.5

@@ -140,7 +140,7 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
     if not flat or flat[0].good or flat[0].share < hopeful:
         return flat
     surely = template.fiducials.method == "aruco"  # no other page has these markers
-    worth = flat[:1] if surely else _like_the_page(scan, template, flat[:_WORTH_BENDING])
+    worth = flat[:1] if surely else _like_the_page(scan, template, flat)[:_WORTH_BENDING]
     bent = [fit_bent(scan, template, fit.located) for fit in worth]
     fits = sorted([*bent, *flat], key=rank)
     if surely or (fits and fits[0].share > _PLAIN and fits[0].residual < _OFF):
@@ -166,10 +166,14 @@ def _unslipped(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[F
 
 
 def _like_the_page(scan: Scan, template: Template, fits: Sequence[Fit]) -> list[Fit]:
-    """Those where print is about the page's, which is told much sooner than whether its boxes are there."""
+    """Those where print is about the page's, likest first.
+
+    It tells sooner than boxes, and more of a curled page, of which no box is where a flat one has it.
+    """
     like = [likeness(scan.pixels, fit.located.page_to_scan, template) for fit in fits]
     least = max(LIKE, _ALIKE * max(like))
-    return [fit for fit, own in zip(fits, like, strict=True) if own > least or fit.share > _HOPEFUL]
+    kept = [(own, fit) for own, fit in zip(like, fits, strict=True) if own > least or fit.share > _HOPEFUL]
+    return [fit for _, fit in sorted(kept, key=lambda pair: -pair[0] - pair[1].share)]
 
 
 def _problem(scan: Scan, template: Template, fit: Fit, max_residual: float) -> RegistrationError | None:
