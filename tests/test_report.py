@@ -164,7 +164,7 @@ def test_every_total_is_in_a_bar(maximum):
 
 
 def test_histograms_take_their_extremes():
-    assert sum(bar.settled for bar in confidence_histogram([(0.0, False), (1.0, False), (0.95, False)])) == 3
+    assert sum(bar.settled for bar in confidence_histogram([0.0, 1.0, 0.95], [])) == 3
     assert sum(bar.settled for bar in residual_histogram([0.0, 0.05, 1.0, 7.0], 1.0)) == 4
     assert totals_histogram([], 5) == ()
 

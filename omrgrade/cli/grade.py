@@ -208,7 +208,7 @@ def command(
             results = replace(results, redraw=doubtful_pages(batch))
         write = partial(write_results, results, output)
         tables = [name for name in WRITERS if name not in ("overlays", "readings")]
-        write(formats=[*tables, "parquet" if form == "parquet" else "readings"])
+        write(formats=["parquet" if form == "parquet" else "readings", *tables])
         if not quiet:
             click.echo(marks_table(batch))
             click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)

@@ -38,8 +38,9 @@ def confirm_pupils(page: PageReading, template: Template, roster: Roster) -> Pag
     named = _numbers(template)
 
     def confirmed(reading: FieldReading) -> FieldReading:
-        doubtful = any(box.status == "review" for box in reading.boxes)
-        if reading.field not in named or reading.status != "review" or reading.settled or not doubtful:
+        if reading.field not in named or reading.status != "review" or reading.settled:
+            return reading
+        if not any(box.status == "review" for box in reading.boxes):
             return reading
         sureness = register.sureness(reading)
         if sureness < SURE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from omrgrade.grading.register import Register
 from omrgrade.grading.scoring import agreed, score_field
@@ -28,7 +28,7 @@ class Marker:
 
     def __init__(self, template: Template, key: AnswerKey | None, register: Register | None) -> None:
         self._register = register
-        self._known: dict[ItemScore, ItemScore] = {}
+        self._known: dict[tuple[str, str, str, str, str], ItemScore] = {}
         self._identifiers = [f for f in template.identifiers if not f.same_as and f.kind != "choice"]
         self._versions = key.versions if key else ()
         self._version_field = next((f.id for f in template.fields if f.version), "")
@@ -68,8 +68,7 @@ class Marker:
             problem = f"the same page as {place(copy_of)}, not counted"
             return dataclasses.replace(row, status="duplicate_page", problem=problem)
         fields = {reading.field: reading for reading in page.fields}
-        # An item has a handful of outcomes: a hundred thousand sheets share them.
-        scores = tuple(self._known.setdefault(score, score) for score in self._scores(fields, version))
+        scores = tuple(self._scores(fields, version))
         to_review = sum(reading.status == "review" for reading in page.fields)
         student_id, problem = self._identify(fields)
         return dataclasses.replace(
@@ -88,23 +87,31 @@ class Marker:
         items = self._items.get(version) or self._items[(self._versions or ("",))[0]]
         return tuple(score_field(_NOT_THERE, item) for item in items)
 
-    def _scores(self, fields: Mapping[str, FieldReading], version: str | None) -> tuple[ItemScore, ...]:
+    def _scores(self, fields: Mapping[str, FieldReading], version: str | None) -> Iterator[ItemScore]:
         """What the items earn; all that the versions tell apart waits while the sheet's is not known."""
         if not self._versions:
             version = ""
         elif version is None:
             said = self._agreed(fields, self._version_field)
             version = said.value if said.status == "read" else ""
-        if version in self._items:
-            return tuple(score_field(self._agreed(fields, i.item), i) for i in self._items[version])
-        return tuple(
-            score_field(self._agreed(fields, item.item) if not item.version else _NOT_READ, item)
-            for item in self._items[self._versions[0]]
-        )
+        known = version in self._items
+        for item in self._items[version if known else self._versions[0]]:
+            yield self._score(
+                self._agreed(fields, item.item) if known or not item.version else _NOT_READ, item
+            )
+
+    def _score(self, reading: FieldReading, item: KeyItem) -> ItemScore:
+        """What a reading earns, worked out once: a hundred thousand sheets give the same few answers."""
+        said = (item.item, item.version, reading.kind, reading.status, reading.value)
+        if said not in self._known:
+            self._known[said] = score_field(reading, item)
+        return self._known[said]
 
     def _agreed(self, fields: Mapping[str, FieldReading], field_id: str) -> FieldReading:
         """What a field and those carrying the same value say; in doubt if the page has none of them."""
         readings = [fields[twin] for twin in self._twins[field_id] if twin in fields]
+        if len(readings) == 1:  # nearly all
+            return readings[0]
         return agreed(readings) if readings else dataclasses.replace(_NOT_READ, field=field_id)
 
     def _identify(self, fields: Mapping[str, FieldReading]) -> tuple[str, str]:

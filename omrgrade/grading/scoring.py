@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from omrgrade.grading.register import without_zeros
 from omrgrade.records import FieldReading, ItemScore, KeyItem, Outcome, PageReading, Template
@@ -53,6 +54,7 @@ def _marks(text: str) -> frozenset[str]:
     return frozenset(label.casefold() for label in text.split("+"))
 
 
+@lru_cache(maxsize=10_000)  # a class gives the same few answers
 def _number(text: str) -> Fraction | None:
     """A whole number, one with a decimal point, or a fraction such as 3/4."""
     if len(text.casefold().partition("e")[2]) > 3:  # 1e999999999 would fill the memory

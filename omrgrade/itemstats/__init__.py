@@ -36,6 +36,7 @@ from omrgrade.records import ItemScore, PageReading, SheetMarks
 __all__ = [
     "CONFIDENCE",
     "TAIL",
+    "Analysis",
     "AnswerStatistics",
     "ItemStatistics",
     "Reliability",
@@ -138,32 +139,59 @@ def analyse(
 ) -> TestStatistics:
     """Statistics of marked sheets, gone through once; pages without scores (unreadable, ...) are passed over.
 
+    options, version: see `Analysis`.
+    """
+    analysis = Analysis(options=options, version=version)
+    for page, marks in sheets:
+        analysis.add(page, marks)
+    return analysis.statistics()
+
+
+class Analysis:
+    """Takes marked sheets one by one, and tells their statistics in the end.
+
     options: the labels of an item's bubbles, so that one nobody chose is listed too; other items list the
     commonest answers. version: which one of the test a sheet is; question 1 of A and of B are two items, and
     the reliability is that of the version with the most complete sheets.
     """
-    groups: dict[str, Gathered] = {}
-    totals: list[float] = []
-    complete, maximum = 0, 0.0
-    for page, marks in sheets:
+
+    def __init__(
+        self,
+        *,
+        options: Mapping[str, Sequence[str]] | None = None,
+        version: Callable[[PageReading], str] = lambda page: "",
+    ) -> None:
+        self._options = options or {}
+        self._version = version
+        self._groups: dict[str, Gathered] = {}
+        self._totals: list[float] = []
+        self._complete = 0
+        self._maximum = 0.0
+
+    def add(self, page: PageReading, marks: SheetMarks) -> None:
+        """One sheet more; one without scores (unreadable, ...) is passed over."""
         if not marks.scores:
-            continue
-        groups.setdefault(version(page), Gathered()).add(page, marks)
-        totals.append(marks.total)
-        complete += all(score.outcome != "unresolved" for score in marks.scores)
-        maximum = max(maximum, marks.maximum)
-    if len(groups) > 1:
-        groups.pop("", None)  # nobody knows yet which questions these sheets had
-    found = [_analyse_version(group, options or {}, name) for name, group in sorted(groups.items())]
-    reliabilities = [told for told, _ in found if told]
-    return TestStatistics(
-        sheets=len(totals),
-        complete=complete,
-        maximum=maximum,
-        totals=tuple(totals),
-        reliability=max(reliabilities, key=lambda told: told.sheets, default=None),
-        items=tuple(item for _, items in found for item in items),
-    )
+            return
+        self._groups.setdefault(self._version(page), Gathered()).add(page, marks)
+        self._totals.append(marks.total)
+        self._complete += all(score.outcome != "unresolved" for score in marks.scores)
+        self._maximum = max(self._maximum, marks.maximum)
+
+    def statistics(self) -> TestStatistics:
+        """Those of the sheets so far."""
+        groups = self._groups
+        if len(groups) > 1:  # nobody knows yet which questions the sheets without a version had
+            groups = {name: group for name, group in groups.items() if name}
+        found = [_analyse_version(group, self._options, name) for name, group in sorted(groups.items())]
+        reliabilities = [told for told, _ in found if told]
+        return TestStatistics(
+            sheets=len(self._totals),
+            complete=self._complete,
+            maximum=self._maximum,
+            totals=tuple(self._totals),
+            reliability=max(reliabilities, key=lambda told: told.sheets, default=None),
+            items=tuple(item for _, items in found for item in items),
+        )
 
 
 def _analyse_version(

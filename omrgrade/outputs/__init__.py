@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from omrgrade.errors import OutputError
 from omrgrade.outputs import (
@@ -27,8 +28,10 @@ from omrgrade.records import AnswerKey, Batch, PageReading, Roster, RunInfo, Tem
 
 __all__ = ["WRITERS", "check_directory", "check_no_file", "load_results", "write_outputs", "write_results"]
 
-Writer = Callable[[Results], Iterator[tuple[str, bytes]] | Iterator[tuple[str, bytes | None]]]
-"""Yields (file name under the results, contents), file by file; None for a file that must not be there."""
+Contents = bytes | Iterable[bytes] | None
+"""Of a file: whole, part by part, or None for a file that must not be there."""
+Writer = Callable[[Results], Iterator[tuple[str, Any]]]
+"""Yields (file name under the results, `Contents`), file by file."""
 
 WRITERS: dict[str, Writer] = {
     "marks": marks.render,
@@ -98,6 +101,6 @@ def write_results(
         return staging.publish(Path(directory))
 
 
-def _files(results: Results, formats: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+def _files(results: Results, formats: Iterable[str]) -> Iterator[tuple[str, Contents]]:
     for name in formats:
         yield from {**WRITERS, **ON_DEMAND}[name](results)

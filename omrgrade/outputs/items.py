@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from omrgrade.itemstats import TestStatistics, analyse
+from omrgrade.itemstats import TestStatistics
 from omrgrade.outputs.csvtext import csv_bytes
+from omrgrade.outputs.gathering import gathered
 from omrgrade.outputs.results import Cell, Results
-from omrgrade.records import PageReading
 
 COLUMNS = (
     "item",
@@ -35,20 +35,8 @@ _RATES = (
 def statistics(results: Results) -> TestStatistics:
     """Item analysis of the batch as it is now, worked out once."""
     if "statistics" not in results.memo:
-        results.memo["statistics"] = _analysed(results)
+        results.memo["statistics"] = gathered(results).analysis.statistics()
     return cast(TestStatistics, results.memo["statistics"])
-
-
-def _analysed(results: Results) -> TestStatistics:
-    options = {f.id: f.options for f in results.template.fields if f.kind == "choice" and not f.multiple}
-    versions = results.key.versions if results.key else ()
-    names = {f.id for f in results.template.fields if f.version}
-
-    def version(page: PageReading) -> str:
-        said = next((reading for reading in page.fields if reading.field in names), None)
-        return said.value if versions and said and said.status == "read" else ""
-
-    return analyse(results.whole_sheets(), options=options, version=version)
 
 
 def rows(found: TestStatistics) -> Iterator[Sequence[Cell]]:

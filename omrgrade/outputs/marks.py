@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from omrgrade.grading import NOT_COUNTED
-from omrgrade.outputs.csvtext import csv_bytes
+from omrgrade.outputs.csvtext import csv_chunks
 from omrgrade.outputs.results import Cell, Results, scores_by_item
 
 BEFORE = ("source", "page", "student_id", "status")
@@ -37,6 +37,6 @@ def rows(results: Results) -> Iterator[Sequence[Cell]]:
         yield (sheet.source, sheet.page, sheet.student_id, sheet.status, *points, *total, sheet.to_review)
 
 
-def render(results: Results) -> Iterator[tuple[str, bytes]]:
+def render(results: Results) -> Iterator[tuple[str, Iterable[bytes]]]:
     """The file."""
-    yield "marks.csv", csv_bytes(columns(results), rows(results), {"percent": ".1f"})
+    yield "marks.csv", csv_chunks(columns(results), rows(results), {"percent": ".1f"})

@@ -7,14 +7,14 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from omrgrade.records import PageReading
+from omrgrade.records import SheetMarks
 
 _LONGEST = 120  # bytes; systems allow 255
 _ENDINGS = re.compile(r"\.(jpe?g|png|tiff?|pdf|heic|bmp|webp)$", re.IGNORECASE)
 
 
-def file_names(pages: Iterable[PageReading]) -> list[str]:
-    """A JPEG's name a page, from the page's source and number."""
+def file_names(pages: Iterable[SheetMarks]) -> list[str]:
+    """A JPEG's name a page, from the page's source and number; pages: their rows of marks."""
     names: list[str] = []
     used: set[str] = set()
     for page in pages:

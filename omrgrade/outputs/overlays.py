@@ -53,7 +53,7 @@ _LEGEND = (
 
 def render(results: Results) -> Iterator[tuple[str, bytes]]:
     """A JPEG a page that has a preview, one in memory at a time."""
-    names = file_names(results.batch.pages)
+    names = file_names(results.batch.marks)
     pupils = {p.student_id: p.name for p in results.roster.pupils} if results.roster else {}
     gaps = results.batch.gaps
     for name, (page, marks) in zip(names, results.sheets(), strict=True):

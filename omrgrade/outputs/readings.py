@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from omrgrade.outputs.csvtext import csv_bytes
+from omrgrade.outputs.csvtext import csv_chunks
+from omrgrade.outputs.gathering import through
 from omrgrade.outputs.results import Cell, Results, scores_by_item
 
 COLUMNS = (
@@ -26,7 +27,7 @@ COLUMNS = (
 
 def rows(results: Results) -> Iterator[Sequence[Cell]]:
     """What each field says, with its score if it has one. Status: a person's, where one has settled it."""
-    for page, marks in results.sheets():
+    for page, marks in through(results):
         scores = scores_by_item(marks)
         for reading in page.fields:
             score = scores.get(reading.field)
@@ -44,6 +45,6 @@ def rows(results: Results) -> Iterator[Sequence[Cell]]:
             )
 
 
-def render(results: Results) -> Iterator[tuple[str, bytes]]:
+def render(results: Results) -> Iterator[tuple[str, Iterable[bytes]]]:
     """The file."""
-    yield "readings.csv", csv_bytes(COLUMNS, rows(results), {"confidence": ".4f"})
+    yield "readings.csv", csv_chunks(COLUMNS, rows(results), {"confidence": ".4f"})

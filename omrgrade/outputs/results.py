@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from omrgrade.records import (
     AnswerKey,
     Batch,
     Correction,
-    FieldReading,
     ItemScore,
     PageReading,
     Roster,
@@ -53,17 +52,6 @@ class Results:
         """Every page with its marks, in page order."""
         return zip(self.batch.pages, self.batch.marks, strict=True)
 
-    def whole_sheets(self) -> Iterator[tuple[PageReading, SheetMarks]]:
-        """Every sheet with its marks, of several pages a pupil as if they were one; without gaps only."""
-        if not self.batch.sheets:
-            yield from self.sheets()
-            return
-        pages = list(self.batch.pages)
-        for sheet in self.batch.sheets:
-            if sheet.complete:
-                first, fields = pages[sheet.pages[0]], [f for n in sheet.pages for f in pages[n].fields]
-                yield replace(first, fields=tuple(fields)), sheet.marks
-
     def scored_items(self) -> tuple[str, ...]:
         """Ids of the items that the key gives points for, in sheet order."""
         keyed = {item.item for item in self.key.items} if self.key else set()
@@ -82,13 +70,3 @@ def doubtful_pages(batch: Batch) -> frozenset[tuple[str, int]]:
         for marks in batch.marks
         if marks.status != "ok" or marks.to_review or marks.doubt
     )
-
-
-def page_doubt(page: PageReading) -> str:
-    """Why a person should see where the boxes of a page lie; "" when they lie well."""
-    return page.registration.doubt if page.registration else ""
-
-
-def in_doubt(page: PageReading) -> tuple[FieldReading, ...]:
-    """A page's readings under review."""
-    return tuple(reading for reading in page.fields if reading.status == "review")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from omrgrade.grading import NOT_COUNTED
-from omrgrade.outputs.csvtext import csv_bytes
-from omrgrade.outputs.results import Cell, Results, in_doubt, page_doubt
+from omrgrade.outputs.csvtext import csv_chunks
+from omrgrade.outputs.gathering import gathered
+from omrgrade.outputs.results import Cell, Results
 
 COLUMNS = ("source", "page", "student_id", "field", "value", "confidence", "runner_up", "reason")
 _WORST_FIRST = (
@@ -20,18 +22,16 @@ def rows(results: Results) -> Iterator[Sequence[Cell]]:
     troubled = [sheet for sheet in results.batch.rows if sheet.status in _WORST_FIRST]
     for sheet in sorted(troubled, key=lambda sheet: _WORST_FIRST.index(sheet.status)):
         yield (sheet.source, sheet.page, sheet.student_id, None, None, None, None, sheet.problem)
-    doubts: list[tuple[float, Sequence[Cell]]] = []  # not the pages themselves, which may not fit in memory
-    for page, marks in results.sheets():
-        if marks.status in NOT_COUNTED:
-            continue
-        if doubt := page_doubt(page):
-            yield (page.source, page.page, marks.student_id, None, None, None, None, doubt)
-        for reading in in_doubt(page):
-            said = (reading.field, reading.value, reading.confidence, reading.runner_up, reading.reason)
-            doubts.append((reading.confidence, (page.source, page.page, marks.student_id, *said)))
-    yield from (row for _, row in sorted(doubts, key=lambda entry: entry[0]))
+    for marks in results.batch.marks:
+        if marks.doubt and marks.status not in NOT_COUNTED:
+            yield (marks.source, marks.page, marks.student_id, None, None, None, None, marks.doubt)
+    yield from sorted(gathered(results).doubts, key=_confidence)
 
 
-def render(results: Results) -> Iterator[tuple[str, bytes]]:
+def _confidence(row: Sequence[Cell]) -> float:
+    return cast(float, row[COLUMNS.index("confidence")])
+
+
+def render(results: Results) -> Iterator[tuple[str, Iterable[bytes]]]:
     """The file."""
-    yield "review.csv", csv_bytes(COLUMNS, rows(results), {"confidence": ".4f"})
+    yield "review.csv", csv_chunks(COLUMNS, rows(results), {"confidence": ".4f"})

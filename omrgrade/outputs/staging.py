@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +22,12 @@ class Staging:
         self._names: list[str] = []
         self._unwanted: list[str] = []
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file of the results; `name` may have a folder, e.g. ``overlays/a.jpg``."""
+    def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
+        """Write a file of the results, whole or part by part; `name` may have a folder."""
         path = self._aside / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())  # a rename must not reach the disk before the data
         self._names.append(name)

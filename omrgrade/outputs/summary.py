@@ -10,7 +10,6 @@ from statistics import mean
 from omrgrade.grading import NOT_COUNTED
 from omrgrade.grading.marker import place
 from omrgrade.outputs.csvtext import number_text
-from omrgrade.outputs.results import page_doubt
 from omrgrade.records import Batch, PageReading, Pupil, SheetMarks
 
 _HEADER = ("source", "page", "student_id", "status", "total", "percent", "to_review")
@@ -69,7 +68,8 @@ def _padded(text: str, width: int, *, right: bool) -> str:
 def page_line(page: PageReading) -> str:
     """How reading one page went: its name, and its problem or how much of it is in doubt."""
     doubts = sum(reading.status == "review" for reading in page.fields)
-    state = page.problem or page_doubt(page) or (f"{doubts} to review" if doubts else "ok")
+    doubt = page.registration.doubt if page.registration else ""
+    state = page.problem or doubt or (f"{doubts} to review" if doubts else "ok")
     return _printable(f"{place(page)}: {state}")
 
 

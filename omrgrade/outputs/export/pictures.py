@@ -32,7 +32,7 @@ def picture_files(results: Results, out: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _files(results: Results, out: Path) -> Iterator[tuple[str, bytes]]:
-    names = file_names(results.batch.pages)
+    names = file_names(results.batch.marks)
     with open_run(out) as store:
         for name, (page, marks) in zip(names, results.sheets(), strict=True):
             whose = marks.student_id if marks.status in ("ok", "review") else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+import numpy as np
 
 from omrgrade.outputs.csvtext import number_text
 
@@ -67,15 +68,15 @@ CONFIDENCE_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 """Borders of the confidence histogram: finer where readings crowd."""
 
 
-def confidence_histogram(readings: Iterable[tuple[float, bool]]) -> tuple[Bar, ...]:
-    """How sure the readings were; (confidence 0-1, whether it awaits review)."""
-    edges = CONFIDENCE_EDGES
-    settled, doubtful = [0] * (len(edges) - 1), [0] * (len(edges) - 1)
-    for confidence, doubt in readings:
-        place = min(bisect_right(edges, confidence), len(settled))
-        (doubtful if doubt else settled)[place - 1] += 1
-    labels = [f"{100 * a:g}-{100 * b:g}" for a, b in pairwise(edges)]
-    return bars(labels, settled, doubtful)
+def confidence_histogram(settled: Sequence[float], doubtful: Sequence[float]) -> tuple[Bar, ...]:
+    """How sure the readings were, 0-1: those that are settled, and those that await review."""
+    labels = [f"{100 * a:g}-{100 * b:g}" for a, b in pairwise(CONFIDENCE_EDGES)]
+    return bars(labels, _counts(settled), _counts(doubtful))
+
+
+def _counts(confidences: Sequence[float]) -> list[int]:
+    counts, _ = np.histogram(np.asarray(confidences, np.float64), CONFIDENCE_EDGES)
+    return [int(count) for count in counts]
 
 
 def residual_histogram(residuals: Sequence[float], refused: float) -> tuple[Bar, ...]:
