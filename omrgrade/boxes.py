@@ -21,6 +21,10 @@ and elsewhere, where they are more often a digit's own.
 
 Print across a digit seldom makes it another one; a digit that lost a stroke often is."""
 
+OTHER_INK = 1, 9
+"""The network's own expectation, as boxes seen with other ink and with digits: one in ten of
+its training images is no digit."""
+
 
 def either_view(cut: NDArray[np.float32], uncut: NDArray[np.float32], lines: int = 1) -> NDArray[np.float32]:
     """Class probabilities of a box whose lines may be print or may be part of the digit.
@@ -55,6 +59,30 @@ def faint_view(plain: NDArray[np.float32], faint: NDArray[np.float32]) -> NDArra
     if another >= len(DIGITS) or faint[another] < 0.5 or another == int(plain.argmax()):
         return plain
     return both_views(plain, faint)
+
+
+def among_others(probabilities: NDArray[np.float32], plain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Class probabilities (N, C) of a paper's digit boxes, once the others have told how its boxes are used.
+
+    The network expects one piece of ink in ten to be no digit. Whoever filled thirty boxes with digits hardly
+    ticked the next; who struck out three may have struck out a fourth. So each box is given the share of
+    other ink that is to be expected of this paper, from its other boxes (a beta prior), in place of the
+    network's (Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
+    plain: (N,) boxes whose ink is no question of print. The others, and boxes in which two views contradict
+    one another, stay as they are: their doubt is another.
+    """
+    plain = plain & (probabilities.sum(axis=1) > 0.999)
+    if probabilities.shape[1] == len(DIGITS) or not plain.any():
+        return probabilities
+    other, digit = OTHER_INK
+    seen = probabilities[plain].astype(np.float64)
+    chance = seen[:, len(DIGITS) :].sum(axis=1)
+    unlike = other + chance.sum() - chance  # of the others; a box is no witness of its own
+    like = digit + (1 - chance).sum() - (1 - chance)
+    seen[:, len(DIGITS) :] *= (unlike / like / (other / digit))[:, None]
+    result = probabilities.copy()
+    result[plain] = seen / seen.sum(axis=1, keepdims=True)
+    return result
 
 
 def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> BoxReading:

@@ -150,7 +150,7 @@ def _read_pages(
     """Read pages, all their digits in one call of the classifier. One reading a page, in order."""
     pages = [_open_page(source, template, policy, corners, limits, previews) for source in sources]
     every = [(page, field) for page in pages for field in page.template.fields]
-    digits = [pair for page, f in every for pair in _parts(f, _of(page, f))]
+    digits = [(*pair, id(page)) for page, f in every for pair in _parts(f, _of(page, f))]
     wide = [(crop, id(page)) for page, f in every if f.kind == "number" for crop in _of(page, f)]
     boxes = _read_parts(digits, classifier, policy)
     papers = [paper for _, paper in wide]
@@ -170,11 +170,13 @@ def _parts(field: Field, crops: Sequence[Crop]) -> Iterator[tuple[Crop, Part]]:
 
 
 def _read_parts(
-    parts: Sequence[tuple[Crop, Part]], classifier: Classifier, policy: Policy
+    parts: Sequence[tuple[Crop, Part, int]], classifier: Classifier, policy: Policy
 ) -> Iterator[BoxReading]:
-    """What stands in each box, in order; all digits in one call of the classifier."""
-    digits = iter(read_crops([crop for crop, part in parts if part == "digit"], classifier, policy))
-    for crop, part in parts:
+    """What stands in each box (crop, part, paper), in order; all digits in one call of the classifier."""
+    written = [(crop, paper) for crop, part, paper in parts if part == "digit"]
+    papers = [paper for _, paper in written]
+    digits = iter(read_crops([crop for crop, _ in written], classifier, policy, papers))
+    for crop, part, _ in parts:
         if part == "digit":
             yield next(digits)
         else:

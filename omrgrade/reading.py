@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import fields, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.boxes import both_views, either_view, faint_view, read_box
+from omrgrade.boxes import among_others, both_views, either_view, faint_view, read_box
 from omrgrade.classify import Classifier, load_classifier
 from omrgrade.errors import ModelError
 from omrgrade.metrics import promised_threshold
@@ -34,7 +35,7 @@ def policy_for(classifier: Classifier, *, max_error: float | None = None) -> Pol
             fix="use the model that came with this version, or train again",
             received=unknown,
         )
-    policy = replace(Policy(), **card.thresholds)
+    policy = replace(Policy(), **cast("dict[str, Any]", card.thresholds))
     if max_error is None:
         return policy
     threshold = promised_threshold(card.calibration, max_error) if card.calibration else None
@@ -44,7 +45,8 @@ def policy_for(classifier: Classifier, *, max_error: float | None = None) -> Pol
             fix="allow more, or calibrate on more labelled boxes with: omrgrade calibrate",
             received=max_error,
         )
-    return replace(policy, accept=threshold, accept_number=max(threshold, policy.accept_number))
+    number = max(threshold, policy.accept_number)
+    return replace(policy, accept=threshold, accept_number=number, beside=False)  # promised box by box
 
 
 def read_boxes(
@@ -65,13 +67,20 @@ def read_boxes(
     return read_crops(crops, classifier, policy or policy_for(classifier))
 
 
-def read_crops(crops: Sequence[Crop], classifier: Classifier, policy: Policy) -> list[BoxReading]:
-    """Normalise, classify in one call, decide: one reading a crop, in order."""
+def read_crops(
+    crops: Sequence[Crop], classifier: Classifier, policy: Policy, papers: Sequence[Hashable] = ()
+) -> list[BoxReading]:
+    """Normalise, classify in one call, decide: one reading a crop, in order.
+
+    papers: which paper each is from, where `policy.beside` lets its other boxes tell how its boxes are used.
+    """
     inks = normalize_all(crops)
-    return [
-        read_box(ink, probabilities, policy)
-        for ink, probabilities in zip(inks, classify_views(inks, classifier), strict=True)
-    ]
+    found = classify_views(inks, classifier)
+    plain = np.array([not ink.empty and ink.uncut is None for ink in inks], bool)
+    for paper in dict.fromkeys(papers if policy.beside else ()):
+        own = [n for n, other in enumerate(papers) if other == paper]
+        found[own] = among_others(found[own], plain[own])
+    return [read_box(ink, probabilities, policy) for ink, probabilities in zip(inks, found, strict=True)]
 
 
 def read_numbers(

@@ -471,6 +471,7 @@ class Policy:
 
     accept: float = 0.99  # a digit of this calibrated confidence or more is accepted
     accept_number: float = 0.8  # a number in one wide box of this confidence or more is accepted
+    beside: bool = True  # whether a page's other digit boxes tell how likely ink that is no digit is there
     faint: float = 11.0  # grey levels over the paper: weaker ink is never accepted as a digit
     mark_seen: float = 0.08  # darkness (0 paper .. 1 black) of the ink in a bubble; lighter is empty paper
     mark_dark: float = 0.5  # share (0-1) of the pupil's usual darkness; a lighter mark is faint: review

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omrgrade.boxes import DIGITS, both_views, either_view, faint_view, read_box
+from omrgrade.boxes import DIGITS, among_others, both_views, either_view, faint_view, read_box
 from omrgrade.records import Ink, Policy
 
 EMPTY = np.zeros((28, 28), np.uint8)
@@ -211,3 +211,57 @@ def test_a_faint_stroke_that_makes_another_digit_is_a_doubt(one, two, sure, also
 @given(st.integers(0, 9), st.floats(0.9, 1))
 def test_faint_ink_that_makes_no_digit_changes_nothing(digit, sure):
     assert faint_view(one_sure(digit, sure), one_sure(10, 0.99)) == pytest.approx(one_sure(digit, sure))
+
+
+# ---------------------------------------------------------------- a paper's boxes beside one another
+
+UNCLEAR = one_sure(4, 0.9)
+"""A 4 of confidence 0.9; the rest says that it is no digit."""
+
+
+def paper(*boxes):
+    """Class probabilities of a paper's boxes, all of plain ink, after they were compared."""
+    return among_others(np.stack(boxes), np.ones(len(boxes), bool))
+
+
+def test_a_box_alone_stays_as_it_is():
+    assert paper(UNCLEAR)[0] == pytest.approx(UNCLEAR, abs=1e-6)
+
+
+def test_an_unclear_digit_among_thirty_clear_ones_is_likelier_a_digit():
+    found = paper(UNCLEAR, *[one_sure(n % 10) for n in range(30)])
+    assert found[0, 4] > 0.96
+
+
+def test_an_unclear_digit_among_struck_out_ones_is_less_likely_one():
+    found = paper(UNCLEAR, *[one_sure(n) for n in range(10)], *[one_sure(10) for _ in range(5)])
+    assert found[0, 4] < 0.85
+
+
+def test_struck_out_digits_among_clear_ones_stay_no_digits():
+    found = paper(one_sure(10), *[one_sure(n % 10) for n in range(200)])
+    assert found[0].argmax() == 10 and found[0, 10] > 0.97
+
+
+@given(st.lists(probabilities(classes=(11,)), min_size=1, max_size=12), st.data())
+def test_the_company_of_a_box_never_makes_another_digit_of_it(boxes, data):
+    plain = np.array(data.draw(st.lists(st.booleans(), min_size=len(boxes), max_size=len(boxes))))
+    before = np.stack(boxes)
+    after = among_others(before, plain)
+    assert after.shape == before.shape and (after >= 0).all()
+    assert after[~plain] == pytest.approx(before[~plain])
+    assert after.sum(axis=1) == pytest.approx(before.sum(axis=1), abs=1e-5)
+    digits = slice(0, len(DIGITS))
+    shares = before[:, digits] / before[:, digits].sum(axis=1, keepdims=True)
+    again = after[:, digits] / after[:, digits].sum(axis=1, keepdims=True)
+    assert again == pytest.approx(shares, abs=1e-4)  # only how likely it is a digit at all may change
+
+
+def test_two_views_that_contradict_one_another_are_no_sign_of_other_ink():
+    torn = both_views(one_sure(3), one_sure(8))
+    found = paper(torn, *[one_sure(n % 10) for n in range(30)])
+    assert found[0] == pytest.approx(torn)
+
+
+def test_a_network_that_knows_digits_only_has_nothing_to_compare():
+    assert paper(one_sure(4, 0.9, classes=10))[0] == pytest.approx(one_sure(4, 0.9, classes=10))

@@ -78,6 +78,7 @@ def test_max_error_takes_its_threshold_from_the_card():
     classifier = Card(calibration=table)
     assert policy_for(classifier, max_error=0.001).accept == 0.9
     assert policy_for(classifier, max_error=0.02).accept == 0.5
+    assert not policy_for(classifier, max_error=0.02).beside  # the promise is of boxes one by one
     with pytest.raises(ModelError, match="omrgrade calibrate"):
         policy_for(classifier, max_error=0.0001)
     with pytest.raises(ModelError, match="calibrate"):

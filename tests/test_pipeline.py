@@ -16,8 +16,16 @@ from omrgrade.errors import ModelError, OmrgradeError
 from omrgrade.images import find_pages, read_scan
 from omrgrade.key import load_key
 from omrgrade.outputs import write_outputs
-from omrgrade.pipeline import FEW_PAGES, default_jobs, grade_batch, policy_for, read_boxes, read_page
-from omrgrade.records import ModelCard, PageRef, Policy, Scan
+from omrgrade.pipeline import (
+    FEW_PAGES,
+    default_jobs,
+    grade_batch,
+    policy_for,
+    read_boxes,
+    read_crops,
+    read_page,
+)
+from omrgrade.records import Crop, ModelCard, PageRef, Policy, Scan
 from omrgrade.registration.geometry import project
 from omrgrade.store import Store
 from omrgrade.template import load_template
@@ -128,6 +136,33 @@ def test_all_boxes_go_to_the_classifier_in_one_call_and_empty_ones_not_at_all():
     ((count, *shape),) = oracle.asked
     assert count >= 2 and shape == [28, 28]
     assert read_boxes([box("")], classifier=oracle)[0].status == "blank" and len(oracle.asked) == 1
+
+
+class Unsure(Oracle):
+    """Sure of every box but the first, of which it is nine tenths sure; the rest is "no digit"."""
+
+    def __init__(self):
+        super().__init__()
+        self.card = dataclasses.replace(self.card, classes=(*self.card.classes, "not_digit"))
+
+    def probabilities(self, images):
+        found = np.zeros((len(images), 11), np.float32)
+        found[:, 1] = 1.0
+        found[0, 1], found[0, 10] = 0.9, 0.1
+        return found
+
+
+def test_an_unclear_digit_counts_for_more_on_a_page_of_clear_ones():
+    crops = [Crop(pixels=box("1"), margin=0) for _ in range(31)]
+    policy, papers = Policy(accept=0.95), ["page"] * len(crops)
+
+    def first(policy, papers):
+        return read_crops(crops, Unsure(), policy, papers)[0].status
+
+    assert first(policy, ()) == "review"
+    assert first(policy, papers) == "read"
+    assert first(policy, list(range(len(crops)))) == "review"  # each on a page of its own
+    assert first(dataclasses.replace(policy, beside=False), papers) == "review"
 
 
 def test_the_models_thresholds_count_unless_others_are_given():
