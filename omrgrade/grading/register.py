@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from difflib import SequenceMatcher
-from functools import lru_cache
+from functools import lru_cache, reduce
 from math import log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omrgrade.records import FieldReading, Pupil, Roster
 
 UNSEEN = 1e-4  # probability given to a digit that the reader did not consider at all
+Reals = NDArray[np.float64]
 NEAREST = 3  # pupils offered
 REMEMBERED = 10_000  # readings whose nearest pupils are kept: some 50 MB
 MOST_OTHERS = 5000  # pupils whose numbers are compared letter by letter, where probabilities cannot be
@@ -31,8 +34,8 @@ class Register:
         for place, pupil in enumerate(self._pupils):
             if pupil.student_id.isascii() and pupil.student_id.isdecimal():
                 self._by_length[len(pupil.student_id)].append(place)
-        self._digits = {
-            length: np.array([[int(c) for c in self._pupils[n].student_id] for n in places], np.uint8)
+        self._groups = {
+            length: _groups([self._pupils[n].student_id for n in places], length)
             for length, places in self._by_length.items()
         }
         self._others: dict[int, list[int]] = {}  # places of those without plain numbers of a length
@@ -65,14 +68,14 @@ class Register:
         boxes = reading.boxes
         if reading.value not in self._exact or not all(box.value and box.probabilities for box in boxes):
             return 0.0
-        digits = self._digits.get(len(boxes))
-        if digits is None or len(reading.value) != len(boxes):
+        groups = self._groups.get(len(boxes))
+        if groups is None or len(reading.value) != len(boxes):
             return 0.0
         chances = np.array([box.probabilities[:10] for box in boxes])
         chances += np.maximum(1 - chances.sum(axis=1, keepdims=True), 0) / 10
-        each = chances[np.arange(len(boxes)), digits].prod(axis=1)
+        each = _of_each(chances, groups, np.multiply)
         own = chances[np.arange(len(boxes)), [int(digit) for digit in reading.value]].prod()
-        strangers = STRANGERS / (1 - STRANGERS) * len(digits) / 10.0 ** len(boxes)
+        strangers = STRANGERS / (1 - STRANGERS) * len(each) / 10.0 ** len(boxes)
         return float(own / (each.sum() + strangers))
 
     def _nearest(self, reading: FieldReading) -> tuple[Pupil, ...]:
@@ -82,8 +85,9 @@ class Register:
         ranked = []
         if comparable:  # all at once: an exam may have a hundred thousand pupils
             logs = np.log(np.maximum([box.probabilities[:10] for box in boxes], UNSEEN))
-            scores = logs[np.arange(length), self._digits[length]].sum(axis=1)
-            good = np.flatnonzero(scores > log(UNSEEN) * length / 2)
+            scores = _of_each(logs, self._groups[length], np.add)
+            best = np.partition(scores, -NEAREST)[-NEAREST] if len(scores) > NEAREST else -np.inf
+            good = np.flatnonzero((scores > log(UNSEEN) * length / 2) & (scores >= best))
             good = good[np.argsort(-scores[good], kind="stable")][:NEAREST]
             ranked = [(-float(scores[n]), comparable[n], self._pupils[comparable[n]]) for n in good]
         for place in self._besides(length):
@@ -102,6 +106,27 @@ class Register:
             places = range(len(self._pupils)) if few else ()
             self._others[length] = [place for place in places if place not in comparable]
         return self._others[length]
+
+
+_DIGITS = 3
+"""Digits of a number that are looked up at once: a tenth of the time, for a hundred thousand pupils."""
+
+
+def _groups(numbers: Sequence[str], length: int) -> list[NDArray[np.intp]]:
+    """Of each group of up to `_DIGITS` digits, from the left: (pupils,) what stands there as a number."""
+    return [
+        np.array([int(number[start : start + _DIGITS]) for number in numbers], np.intp)
+        for start in range(0, length, _DIGITS)
+    ]
+
+
+def _of_each(table: Reals, groups: Sequence[NDArray[np.intp]], together: np.ufunc) -> Reals:
+    """(pupils,) the values of a number's digits put together; table: (length, 10), by place and digit."""
+    parts = []
+    for n, group in enumerate(groups):
+        rows = table[n * _DIGITS : (n + 1) * _DIGITS]
+        parts.append(reduce(together.outer, rows).reshape(-1)[group])
+    return np.asarray(reduce(together, parts), np.float64)
 
 
 _last: list[tuple[Roster, Register]] = []
