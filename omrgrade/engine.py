@@ -93,14 +93,28 @@ class SerialEngine:
         """See `Engine.map`."""
         reader, timeout = work(), self.page_timeout
         rest = iter(chunks)
-        for chunk in rest:
-            try:
-                with bounded_memory(MEMORY if timeout else None):
-                    readings = read_in_time(reader, chunk, timeout and CHUNK_TIMEOUTS * timeout)
-            except TimeoutError:
-                yield from ProcessEngine(1, timeout).map(work, chain([chunk], rest))
-                return
-            yield readings
+        with _one_thread():
+            for chunk in rest:
+                try:
+                    with bounded_memory(MEMORY if timeout else None):
+                        readings = read_in_time(reader, chunk, timeout and CHUNK_TIMEOUTS * timeout)
+                except TimeoutError:
+                    yield from ProcessEngine(1, timeout).map(work, chain([chunk], rest))
+                    return
+                yield readings
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV without threads of its own: for pictures as small as boxes, they cost more than they save."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 @contextmanager
