@@ -12,12 +12,13 @@ less than asking them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from omrgrade.normalize.ink import Darkness, centred, ink_image, shrunk, to_mnist
-from omrgrade.normalize.lines import Grey, Reals
+from omrgrade.normalize.lines import Bools, Grey, Ints, Reals
 from omrgrade.normalize.outline import Outlines, find_outlines
 from omrgrade.normalize.paper import MIN_CONTRAST, flatten, noise, quantiles
 from omrgrade.records import Crop, Ink
@@ -68,21 +69,22 @@ def _normalize(grey: Grey, margin: int) -> Iterator[Ink]:
     floor = np.maximum(MIN_CONTRAST, NOISE_FACTOR * grain)
     known = margin > 0
     views = _ink_images(dark, outlines.inside, floor, known)
+    written: Bools = np.asarray(views.images.any(axis=(1, 2)))
     uncut = _other_views(dark, outlines.uncut, floor, known)
     if not known:
         uncut |= _rings(dark, views, outlines, floor)
     restored = _other_views(dark, outlines.restored, floor, known)
     faint = _faint_views(dark, outlines.inside, floor, views, known)
-    for n, (image, contrast, through) in enumerate(views):
+    for n, image in enumerate(views.images):
         yield Ink(
             image=image,
-            uncut=uncut.get(n) if image.any() or not outlines.meeting[n] else None,
+            uncut=uncut.get(n) if written[n] or not outlines.meeting[n] else None,
             restored=restored.get(n),
             faint=faint.get(n),
-            contrast=contrast,
+            contrast=float(views.contrast[n]),
             noise=float(grain[n]),
             lines=int(outlines.lines[n]),
-            through=through and known,
+            through=bool(views.through[n]) and known,
         )
 
 
@@ -105,59 +107,56 @@ def _other_views(dark: Grey, masks: Mapping[int, Grey], floor: Reals, known: boo
         return {}
     some = list(masks)
     views = _ink_images(dark[some], np.stack(list(masks.values())), floor[some], known)
-    return {n: image for n, (image, _, _) in zip(some, views, strict=True)}
+    return dict(zip(some, views.images, strict=True))
 
 
-def _faint_views(
-    dark: Grey, inside: Grey, floor: Reals, views: list[tuple[Grey, float, bool]], known: bool
-) -> dict[int, Grey]:
+def _faint_views(dark: Grey, inside: Grey, floor: Reals, views: _Views, known: bool) -> dict[int, Grey]:
     """What some boxes' ink looks like with strokes that hardly pressed: a 7 without its bar is a 1.
 
     Only where such ink leads beyond the rest, or joins pieces of it. By number, (28, 28).
     """
-    dark = dark * inside
-    peak = np.array([contrast for _, contrast, _ in views])
-    strong, weak = (
-        (dark > np.minimum(np.maximum(floor, share * peak), 255).astype(np.uint8)[:, None, None]).view(
-            np.uint8
-        )
-        for share in (INK, FAINT)
-    )
+    clear = (INK * views.contrast > floor) & views.images.any(axis=(1, 2))
+    weak = _darker(views.dark, np.maximum(floor, FAINT * views.contrast))
     some = [
         n
-        for n, (image, _, _) in enumerate(views)
-        if INK * peak[n] > floor[n] and image.any() and _leads_further(strong[n], weak[n])
+        for n in np.flatnonzero(clear).tolist()
+        if _leads_further(views.masks[n], weak[n], int(views.pieces[n]))
     ]
     if not some:
         return {}
     found = _ink_images(dark[some], inside[some], floor[some], known, share=FAINT)
-    return {n: image for n, (image, _, _) in zip(some, found, strict=True)}
+    return dict(zip(some, found.images, strict=True))
 
 
-def _leads_further(strong: Grey, weak: Grey) -> bool:
-    """Whether weak ink reaches out of the box round the strong ink, or joins pieces of it."""
+def _leads_further(strong: Grey, weak: Grey, pieces: int) -> bool:
+    """Whether weak ink reaches out of the box round the strong ink, or joins some of its so many pieces."""
     left, top, width, height = cv2.boundingRect(strong)
     x, y, w, h = cv2.boundingRect(weak)
     grown = max(left - x, top - y, x + w - left - width, y + h - top - height)
-    return grown >= FURTHER or cv2.connectedComponents(weak)[0] < cv2.connectedComponents(strong)[0]
+    return grown >= FURTHER or (pieces > 1 and cv2.connectedComponents(weak)[0] <= pieces)
 
 
-def _rings(
-    dark: Grey, views: list[tuple[Grey, float, bool]], outlines: Outlines, floor: Reals
-) -> dict[int, Grey]:
+def _rings(dark: Grey, views: _Views, outlines: Outlines, floor: Reals) -> dict[int, Grey]:
     """Ink along the crop's edges that was taken for an outline, where no line was found: it may be a 0."""
-    lost = [
-        n
-        for n, (image, contrast, _) in enumerate(views)
-        if not image.any() and not outlines.lines[n] and contrast >= 4 * floor[n]
-    ]
+    empty = ~views.images.any(axis=(1, 2))
+    lost = np.flatnonzero(empty & (outlines.lines == 0) & (views.contrast >= 4 * floor)).tolist()
     return _other_views(dark, {n: outlines.inside[n] for n in lost}, floor, True)
 
 
-def _ink_images(
-    dark: Grey, inside: Grey, floor: Reals, known: bool, share: float = INK
-) -> list[tuple[Grey, float, bool]]:
-    """The 28x28 image of each box's ink inside its outline, its contrast in grey levels, if it runs through.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Views:
+    """What N boxes' ink looks like inside their outlines."""
+
+    images: Grey  # (N, 28, 28)
+    contrast: Reals  # (N,) grey levels
+    through: Bools  # (N,) whether it runs through
+    dark: Grey  # (N, h, w) grey levels over the paper, 0 outside
+    masks: Grey  # (N, h, w) where it is ink, specks included, 1 or 0
+    pieces: Ints  # (N,) of `masks`
+
+
+def _ink_images(dark: Grey, inside: Grey, floor: Reals, known: bool, share: float = INK) -> _Views:
+    """The ink of boxes inside their outlines.
 
     dark, inside: (N, h, w). known: the outlines' place was known, so no more than scraps of them can be left.
     share: of the darkest ink, from where it is ink.
@@ -165,13 +164,13 @@ def _ink_images(
     dark = dark * inside
     peak = quantiles(dark, 0.995)
     low = np.maximum(floor, share * peak)
-    masks = (dark > np.minimum(low, 255).astype(np.uint8)[:, None, None]).view(np.uint8)
+    masks = _darker(dark, low)
     rims = masks & ~shrunk(inside)
     levels = _levels(peak, low)
     smalls: dict[int, Grey] = {}
-    through = np.zeros(len(dark), bool)
+    through, pieces = np.zeros(len(dark), bool), np.zeros(len(dark), np.intp)
     for n in np.flatnonzero(masks.any(axis=(1, 2))).tolist():
-        small, through[n] = ink_image(
+        small, through[n], pieces[n] = ink_image(
             Darkness(
                 dark=dark[n], mask=masks[n], rim=rims[n], inside=inside[n], levels=levels[n], known=known
             )
@@ -181,7 +180,12 @@ def _ink_images(
     images = np.zeros((len(dark), 28, 28), np.uint8)
     if smalls:
         images[list(smalls)] = centred(np.stack(list(smalls.values())))
-    return list(zip(images, peak.tolist(), through.tolist(), strict=True))
+    return _Views(images, peak, through, dark, masks, pieces)
+
+
+def _darker(dark: Grey, low: Reals) -> Grey:
+    """(N, h, w) where boxes are darker than `low`, (N,) each, 1 or 0."""
+    return (dark > np.minimum(low, 255).astype(np.uint8)[:, None, None]).view(np.uint8)
 
 
 def _levels(peak: Reals, low: Reals) -> Grey:

@@ -74,24 +74,25 @@ class Darkness:
     known: bool  # the outline's place was known, so that no more than scraps of it can be left
 
 
-def ink_image(box: Darkness) -> tuple[Grey | None, bool]:
-    """A box's ink at 20x20 px, to be `centred`, None without any; and whether it runs through the box."""
+def ink_image(box: Darkness) -> tuple[Grey | None, bool, int]:
+    """A box's ink at 20x20 px, to be `centred`, None without any; whether it runs through the box; and of how
+    many pieces it is, specks among them."""
     left, top, width, height = cv2.boundingRect(box.mask)
     x, y = max(0, left - _ROOM), max(0, top - _ROOM)
     window = np.s_[y : top + height + _ROOM, x : left + width + _ROOM]
     mask = box.mask[window]
     # labels of 16 bits: OpenCV then takes its faster way
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
     keep = components(labels, stats, box.rim, box.inside, known=box.known, window=window)
     if not any(keep):
-        return None, False
+        return None, False, count - 1
     kept = mask if all(keep[1:]) else np.array(keep, np.uint8)[labels]
     near = cv2.dilate(kept, NEAR)  # the soft edge of a stroke belongs to it
     ink = cv2.copyTo(cv2.LUT(box.dark[window], box.levels), near)
     one = stats[keep.index(True)] if sum(keep) == 1 else None
     image = _to_20x20(thicken(ink, kept, one))
     through = box.known and runs_through(stats[keep], (x, y), box.mask.shape)
-    return image, through
+    return image, through, count - 1
 
 
 def shrunk(inside: Grey) -> Grey:
