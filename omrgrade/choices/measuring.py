@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.choices.printed import Group, printed
-from omrgrade.choices.zones import Bools, Floats, polar, zones
+from omrgrade.choices.zones import Bools, Floats, Zones, polar, zones
 from omrgrade.records import Crop
 
 COARSE = 40  # crops of so many px or more are halved: a quarter of a millimetre shows every stroke
@@ -169,18 +169,9 @@ def _marks(
     if blank is not None:
         _lift(blank, where.inside)
     prints = printed(dark, blank, groups, where, fine=fine)
-    darkest, area = np.empty(len(dark), np.float32), np.empty(len(dark), np.float32)
-    around = np.empty((len(dark), len(where.sectors)), np.float32)
-    near, far = (np.empty((len(dark), len(rays)), np.float32) for rays in (where.near, where.far))
-    for group in dict.fromkeys(groups):
+    darkest, area = _inked(dark[:, where.inside])
+    for group, picture in prints.pictures.items():
         members = np.array([n for n, other in enumerate(groups) if other == group])
-        picture = prints.pictures.get(group)
-        around[members] = _around(dark[members], where.sectors)
-        near[members] = _along(dark[members], where.near).max(axis=2)
-        far[members] = _along(dark[members], where.far).min(axis=2)
-        if picture is None:
-            darkest[members], area[members] = _inked(dark[members][:, where.inside])
-            continue
         level = max(HIDDEN, float(np.quantile(picture[where.inside], CLEAR)))
         seen = where.inside & (picture <= level)
         more = np.maximum(dark[members][:, seen] - picture[seen], 0) / (1 - min(level, 0.6))
@@ -191,12 +182,13 @@ def _marks(
         left = np.maximum((ink - share) / (1 - share), 0) / darkest[members]
         area[members] = np.maximum(np.where(left < CERTAIN, left * DOUBTED, left), LEAST)
         darkest[members[(left < NO_MORE) & (ink < UNLIKE * share)]] = LEAST
+    around, near, far = _outside(dark, where, groups)
     marks = Marks(
         dark=darkest,
         area=area,
-        around=_unusual(around, groups),
-        near=_unusual(near, groups),
-        far=_unusual(far, groups),
+        around=around,
+        near=near,
+        far=far,
         room=np.broadcast_to(where.room, far.shape),
     )
     return marks, bool(prints.pictures)
@@ -221,6 +213,15 @@ def _inked(inside: Floats) -> tuple[Floats, Floats]:
     dark = np.maximum(ranked[:, most] - paper, LEAST)
     area = np.clip((inside.mean(axis=1) - paper) / dark, LEAST, 1)
     return dark.astype(np.float32), area.astype(np.float32)
+
+
+def _outside(dark: Floats, where: Zones, groups: Sequence[Group]) -> tuple[Floats, Floats, Floats]:
+    """`around`, `near` and `far` of `Marks`."""
+    around, near = _around(dark, where.sectors), _along(dark, where.near).max(axis=2)
+    every = np.concatenate([around, near, _along(dark, where.far).min(axis=2)], axis=1)
+    ends = around.shape[1], around.shape[1] + near.shape[1]
+    around, near, far = np.split(_unusual(every, groups), ends, axis=1)
+    return around, near, far
 
 
 def _around(dark: Floats, sectors: Sequence[Bools]) -> Floats:

@@ -62,7 +62,7 @@ def _crossed(near: Bools, far: Bools, *, least: int) -> bool:
 def _ends(near: Bools, far: Bools) -> list[float]:
     """Where strokes come out: stretches of rays as narrow as a stroke where they leave, and inked far out."""
     start = int(np.argmin(near))  # a ray without ink
-    turned, away = np.roll(near, -start), np.roll(far, -start)
+    turned, away = (np.concatenate([rays[start:], rays[:start]]) for rays in (near, far))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], turned.astype(int), [0]])))
     stretches = zip(edges[::2], edges[1::2], strict=True)
     return [(start + (a + b - 1) / 2) % RAYS for a, b in stretches if b - a <= STROKE and away[a:b].any()]
