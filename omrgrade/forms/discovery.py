@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from omrgrade.errors import OmrgradeError
 from omrgrade.forms.blank import PX_PER_MM, Blank, open_blank
+from omrgrade.forms.found import Layout
 from omrgrade.forms.lattice import Block, Evidence, find_blocks
 from omrgrade.forms.marks import Marks, find_marks
-from omrgrade.forms.naming import Layout, name_fields
+from omrgrade.forms.naming import name_fields
 from omrgrade.forms.shapes import find_ink, find_shapes
 from omrgrade.forms.writing import draw_found, template_text
 
@@ -70,8 +71,8 @@ def _straight(blank: Blank) -> tuple[Blank, list[Block], list]:  # type: ignore[
     upright = blank.straightened(-_skew([shape.rect.centre for shape in shapes]))
     if upright is not blank:
         blank, shapes = upright, find_shapes(upright)
-    blocks, _ = find_blocks(shapes, Evidence(find_ink(blank.pixels), PX_PER_MM))
-    return blank, blocks, shapes
+    blocks, lone = find_blocks(shapes, Evidence(find_ink(blank.pixels), PX_PER_MM))
+    return blank, blocks + [Block.of(shape) for shape in lone], shapes
 
 
 def _skew(centres: Sequence[tuple[float, float]]) -> float:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.forms.shapes import Shape
+from omrgrade.forms.shapes import Shape, is_wide, printed_in
 from omrgrade.records import Rect
 
 ALIKE = 0.12  # share by which sizes of one kind of outline differ, besides 0.15 mm
@@ -42,6 +42,20 @@ class Block:
     round: bool
     ink: float  # share (0-1) of the middles that is dark, mean
     filled: bool = False  # one is solid: an example for the pupil
+
+    @classmethod
+    def of(cls, shape: Shape) -> Block:
+        """A single outline."""
+        (x, y), (width, height) = shape.rect.centre, shape.size
+        return cls(
+            x=x, y=y, step_x=0.0, step_y=0.0, rows=1, columns=1, width=width, height=height,
+            round=shape.round, ink=shape.ink,
+        )  # fmt: skip
+
+    @property
+    def by_columns(self) -> list[Block]:
+        """Each column as a block of its own."""
+        return [replace(self, x=self.x + n * self.step_x, step_x=0.0, columns=1) for n in range(self.columns)]
 
     def rect(self, row: int, column: int) -> Rect:
         """The place of one outline, mm."""
@@ -76,7 +90,9 @@ class Evidence:
         self._ink, self._scale = ink, px_per_mm
 
     def shows(self, rect: Rect, *, ellipse: bool) -> bool:
-        """Whether there is ink along nearly all of this outline."""
+        """Whether there is ink along nearly all of this outline, and in a wide box none inside."""
+        if not ellipse and is_wide(rect.width, rect.height) and printed_in(self._ink, rect):
+            return False
         angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
         x, y = np.cos(angle), np.sin(angle)
         if not ellipse:

@@ -99,7 +99,7 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> tuple[float,
     usual = (width + height) / 2
     shapes = [
         s
-        for s in find_shapes(page, largest=SIZES[1] * usual)
+        for s in find_shapes(page, largest=SIZES[1] * usual, widest=0.0)
         if not s.solid and SIZES[0] * usual < max(s.size) < SIZES[1] * usual
     ]
     if len(shapes) < ENOUGH * len(bubbles):

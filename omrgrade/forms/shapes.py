@@ -13,6 +13,9 @@ from omrgrade.forms.blank import PX_PER_MM, Blank
 from omrgrade.records import Rect
 
 SMALLEST, LARGEST = 1.6, 20.0  # mm: sides of bubbles and boxes
+WIDEST = 60.0  # mm: boxes for a whole number, and rows of a table, are wider than high
+WIDE = 12.0, 1.35  # mm, and times the height: a box for a whole number is wider than both
+PRINT = 0.3  # mm^2 of ink inside of a wide box: more is a label, a frame round something else
 LOCAL = 5.0  # mm: ink is darker than the mean of so much of its surroundings,
 DARKER = 10  # by so many grey levels
 ROUND = 0.055  # mean distance from an ellipse, in radii
@@ -37,10 +40,19 @@ class Shape:
         return self.rect.width, self.rect.height
 
 
-def find_shapes(blank: Blank, *, largest: float = LARGEST) -> list[Shape]:
-    """Every ellipse and upright rectangle up to `largest` mm to be marked or written in, and solid ones."""
+def is_wide(width: float, height: float) -> bool:
+    """Whether a whole number is written into a box of that size (mm), not a digit."""
+    return width >= WIDE[0] and width >= WIDE[1] * height
+
+
+def find_shapes(blank: Blank, *, largest: float = LARGEST, widest: float = WIDEST) -> list[Shape]:
+    """Every ellipse and upright rectangle up to `largest` mm to be marked or written in, and solid ones.
+
+    Empty rectangles may be up to `widest` mm wide.
+    """
     ink = find_ink(blank.pixels)
-    found = [*_outlines(ink, largest), *_solids(blank.pixels, largest)]
+    found = [*_outlines(ink, largest, widest), *_solids(blank.pixels, largest)]
+    found = [s for s in found if s.round or s.solid or not is_wide(*s.size) or not printed_in(ink, s.rect)]
     return [replace(shape, ink=_inked(ink, shape)) for shape in _apart(found)]
 
 
@@ -53,7 +65,7 @@ def find_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(dark, np.uint8)
 
 
-def _outlines(ink: NDArray[np.uint8], largest: float) -> list[Shape]:
+def _outlines(ink: NDArray[np.uint8], largest: float, widest: float) -> list[Shape]:
     contours, hierarchy = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if hierarchy is None:
         return []
@@ -62,10 +74,10 @@ def _outlines(ink: NDArray[np.uint8], largest: float) -> list[Shape]:
         if parent < 0:  # an outer edge: its largest hole says how wide the line is
             holes = list(_siblings(hierarchy[0], child))
             hole = max((cv2.contourArea(contours[k]) for k in holes), default=0.0)
-            shape = _classified(contours[n], -0.5 * _line(contours[n], hole), largest)
+            shape = _classified(contours[n], -0.5 * _line(contours[n], hole), largest, widest)
             if shape and hole >= HOLLOW * cv2.contourArea(contours[n]):
                 shapes.append(shape)
-        elif shape := _classified(contours[n], 0.5 * _line_round(ink, contours[n]) - 1, largest):
+        elif shape := _classified(contours[n], 0.5 * _line_round(ink, contours[n]) - 1, largest, widest):
             shapes.append(shape)  # a hole's contour runs through the ink round it, one px outside
     return shapes
 
@@ -106,10 +118,12 @@ def _run(ray: NDArray[np.uint8]) -> int:
     return int(paper[0]) if len(paper) else len(after)
 
 
-def _classified(contour: NDArray[np.int32], grow: float, largest: float) -> Shape | None:
+def _classified(contour: NDArray[np.int32], grow: float, largest: float, widest: float = 0.0) -> Shape | None:
     """The shape of a contour, its bounding box grown by so many px on every side; None for any other."""
     x, y, width, height = cv2.boundingRect(contour)
-    if min(width, height) < SMALLEST * PX_PER_MM or max(width, height) > largest * PX_PER_MM:
+    if min(width, height) < SMALLEST * PX_PER_MM or height > largest * PX_PER_MM:
+        return None
+    if width > max(largest, widest) * PX_PER_MM:
         return None
     rect = Rect(
         x=(x - grow) / PX_PER_MM,
@@ -117,7 +131,7 @@ def _classified(contour: NDArray[np.int32], grow: float, largest: float) -> Shap
         width=(width + 2 * grow) / PX_PER_MM,
         height=(height + 2 * grow) / PX_PER_MM,
     )
-    if _is_ellipse(contour, x, y, width, height):
+    if width <= largest * PX_PER_MM and _is_ellipse(contour, x, y, width, height):
         return Shape(rect=rect, round=True)
     if cv2.contourArea(contour) >= SQUARE * (width - 1) * (height - 1):
         return Shape(rect=rect, round=False)
@@ -171,6 +185,14 @@ def _hides(other: Shape, shape: Shape) -> bool:
 def _alike(one: Shape, two: Shape) -> bool:
     """Of one size, to within a printed line."""
     return all(abs(a - b) < 1.2 for a, b in zip(one.size, two.size, strict=True))
+
+
+def printed_in(ink: NDArray[np.uint8], rect: Rect) -> bool:
+    """Whether something stands in a wide box (mm): then it is a label, or a frame."""
+    rim = 0.8  # mm: half the line, and what a skewed scan shows of it
+    left, top = round((rect.x + rim) * PX_PER_MM), round((rect.y + rim) * PX_PER_MM)
+    right, bottom = round((rect.right - rim) * PX_PER_MM), round((rect.bottom - rim) * PX_PER_MM)
+    return float(ink[max(top, 0) : bottom, max(left, 0) : right].sum()) > PRINT * PX_PER_MM**2
 
 
 def _inked(ink: NDArray[np.uint8], shape: Shape) -> float:

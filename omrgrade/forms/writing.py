@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.forms.blank import Blank
+from omrgrade.forms.found import FoundField, Layout
 from omrgrade.forms.lattice import Block
 from omrgrade.forms.marks import Marks
-from omrgrade.forms.naming import FoundField, Layout
 from omrgrade.outputs.drawing import (
     AMBER,
     BLUE,
@@ -31,8 +32,14 @@ from omrgrade.records import Rect
 from omrgrade.template import PAGES
 
 OVERLAY_PX_PER_MM = 8.0
+DIGIT = 0.7  # of its height: how wide a written digit is, with the space behind it
 _SAME_PAGE = 0.15  # mm
-_COLOURS: dict[str, Colour] = {"choice": GREEN, "grid": BLUE, "digits": (200, 110, 0)}
+_COLOURS: dict[str, Colour] = {
+    "choice": GREEN,
+    "grid": BLUE,
+    "digits": (200, 110, 0),
+    "number": (200, 110, 0),
+}
 
 
 def template_text(name: str, blank: Blank, picture: str, marks: Marks, layout: Layout) -> str:
@@ -83,6 +90,8 @@ def _entry(number: int, found: FoundField) -> list[str]:
     if found.kind == "grid":
         keys |= {"boxes": str(block.columns), "gap": _pair(gap_x, gap_y)}
         keys["empty"] = "any" if len(found.options) > 10 else "ends"
+    elif found.kind == "number":
+        keys["digits"] = str(most_digits(block))
     elif found.kind == "digits":
         keys |= {"boxes": str(block.columns), "gap": f"{gap_x if block.columns > 1 else 2:.2f}"}
     else:
@@ -91,7 +100,7 @@ def _entry(number: int, found: FoundField) -> list[str]:
             keys["direction"] = "down"
     if len(found.ids) > 1:
         keys["step"] = _pair(block.step_x, 0) if found.down else _pair(0, block.step_y)
-    if not block.round and found.kind != "digits":
+    if not block.round and found.kind not in ("digits", "number"):
         keys["square"] = "true"
     if len(found.ids) > 1 and ".." not in keys["id"]:
         return [*lines, *_one_by_one(found, keys)]
@@ -144,12 +153,24 @@ def _pair(x: float, y: float) -> str:
 
 def _described(found: FoundField) -> str:
     block = found.block
+    if found.kind == "number":
+        boxes = _counted(block.rows, "box", "boxes")
+        return f"{boxes} for a whole number of at most {most_digits(block)} digits"
     if found.kind == "digits":
         return f"{block.rows} x {block.columns} boxes"
     if found.kind == "grid":
         return f"{block.columns} columns of {block.rows} bubbles"
     count, size = (block.columns, block.rows) if found.down else (block.rows, block.columns)
     return f"{count} question{'s' if count > 1 else ''} of {size} bubbles"
+
+
+def most_digits(block: Block) -> int:
+    """How many digits may stand in a wide box: hands differ, so rather one too many."""
+    return max(1, min(math.ceil(block.width / (DIGIT * block.height)), 4))
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def _place(block: Block) -> str:
