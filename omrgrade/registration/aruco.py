@@ -26,8 +26,8 @@ Found = dict[int, Array]  # marker id -> corners (4, 2) in scan px, clockwise fr
 
 ATTEMPTS = ((1200, 0.0), (2000, 0.0), (1200, 1.2), (3600, 0.0))
 """Long side in px and blur in px of the copies searched in turn, until three markers are found."""
-CORNER = 0.16
-"""Share of the scan's long side; a square of that side in each of its corners is searched first."""
+CORNERS = (0.1, 0.16)
+"""Shares of the scan's long side; squares of that side in each of its corners are searched in turn, first."""
 AGREE = 2.5
 """mm: corners further off than this from a common page are not all of it; curled paper stays below."""
 PAIR_REACH = 8.0
@@ -40,9 +40,12 @@ def locate(scan: Scan, template: Template) -> Located:
     """Find the template's markers; raises `RegistrationError` when fewer than two are to be seen."""
     wanted = template.fiducials
     squares = dict(zip(wanted.ids, wanted.boxes, strict=True))
-    seen = _search_corners(scan.pixels, wanted.dictionary)
-    matrix, found = _agreeing(seen, squares)
-    if len(found) < len(squares):
+    for share in CORNERS:
+        seen = _search_corners(scan.pixels, wanted.dictionary, share)
+        matrix, found = _agreeing(seen, squares)
+        if len(found) == len(squares):
+            break
+    else:
         seen = _search(scan.pixels, wanted.dictionary, squares)
         matrix, found = _agreeing(seen, squares)
     if matrix is None and (pair := _pair(seen, squares, scan, template)) is not None:
@@ -89,13 +92,13 @@ def _detect(pixels: Grey, dictionary: str, share: float = 1.0) -> Found:
     return {numbers[k]: quads[k].astype(np.float64) for k in order}
 
 
-def _search_corners(pixels: Grey, dictionary: str) -> Found:
+def _search_corners(pixels: Grey, dictionary: str, share: float = CORNERS[-1]) -> Found:
     """Markers in the picture's corners, as the first attempt of `_search` finds them there, sooner.
 
-    None where two corners show the same marker: `_search` is to judge.
+    share: see `CORNERS`. None where two corners show the same marker: `_search` is to judge.
     """
     k = max(round(max(pixels.shape) / ATTEMPTS[0][0]), 1)
-    side = round(max(pixels.shape) * CORNER) // k * k
+    side = round(max(pixels.shape) * share) // k * k
     seen: Found = {}
     for bottom in (False, True):
         for right in (False, True):
@@ -106,7 +109,7 @@ def _search_corners(pixels: Grey, dictionary: str) -> Found:
             if min(top, left, min(part.shape) - 16) < 0:
                 return {}
             copy, scale = _copy(part, k, 0.0)
-            found = _detect(copy, dictionary, CORNER)
+            found = _detect(copy, dictionary, share)
             if found.keys() & seen.keys():
                 return {}
             seen |= {i: (quad + 0.5) * scale - 0.5 + (left, top) for i, quad in found.items()}
