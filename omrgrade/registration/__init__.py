@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import cast
 
 import numpy as np
@@ -19,7 +19,7 @@ from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco, byhand, corners, page, reference, timing
 from omrgrade.registration.fitting import Fit, fit_bent, fit_flat, fit_looks, rank, unslipped
-from omrgrade.registration.geometry import Located, Pose, quarter_turns
+from omrgrade.registration.geometry import Array, Located, Pose, quarter_turns
 from omrgrade.registration.search import LIKE, likeness
 
 Attempts = Iterator[Sequence[Located]]
@@ -201,10 +201,15 @@ def _problem(scan: Scan, template: Template, fit: Fit, max_residual: float) -> R
 
 def _inside(pose: Pose, scan: Scan, template: Template) -> bool:
     """Whether all boxes lie in the picture: one outside of it would be read as blank."""
-    boxes = [box for field in template.fields for box in field.boxes]
-    corners = np.array([corner for b in boxes for corner in ((b.x, b.y), (b.right, b.bottom))])
-    where = pose(corners)
+    where = pose(_corners(template))
     return bool((where >= 0).all() and (where <= np.array(scan.pixels.shape[::-1]) - 1).all())
+
+
+@lru_cache(maxsize=8)
+def _corners(template: Template) -> Array:
+    """Two opposite corners of every box, (n, 2) mm."""
+    boxes = [box for field in template.fields for box in field.boxes]
+    return np.array([corner for b in boxes for corner in ((b.x, b.y), (b.right, b.bottom))])
 
 
 def _registration(template: Template, fits: Sequence[Fit], flag_residual: float) -> Registration:

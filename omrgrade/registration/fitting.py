@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Scan, Template
 from omrgrade.registration.bending import STIFFNESS, fit_bend
-from omrgrade.registration.geometry import Landmarks, Located, Pose, refine
+from omrgrade.registration.geometry import Landmarks, Located, Pose, median, refine
 from omrgrade.registration.likeness import PX, View, blank_ink, coarser, patch_centres, patch_landmarks
 from omrgrade.registration.looks import look_landmarks
 from omrgrade.registration.outlines import Outline, box_landmarks, edge_landmarks, filled, outlines, spread
@@ -66,6 +67,7 @@ def rank(fit: Fit) -> float:
     return fit.residual - 2 * fit.share
 
 
+@lru_cache(maxsize=8)
 def shared_out(template: Template, count: int) -> tuple[list[Outline], list[Outline]]:
     """At most `count` boxes to fit on and as many others to verify with, both spread over the page."""
     chosen = spread(outlines(template), 2 * count)
@@ -246,7 +248,7 @@ def _residual(distance: NDArray[np.float64], points: NDArray[np.float64]) -> flo
     part = np.minimum((points - points.min(axis=0)) / extent * _REGION, _REGION - 1).astype(int)
     number = part[:, 0] * _REGION + part[:, 1]
     parts = [distance[number == n] for n in range(_REGION**2)]
-    medians = [float(np.median(own)) for own in parts if len(own) >= _FEW]
+    medians = [median(own) for own in parts if len(own) >= _FEW]
     return max([float(np.percentile(distance, 90)), *medians])
 
 

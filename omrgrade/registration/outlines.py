@@ -70,15 +70,12 @@ def box_landmarks(
     boxes' centres with shifts in mm, nan where nothing stands out (a filled bubble hides its outline).
     """
     centres = np.array([box.rect.centre for box in boxes], dtype=np.float64).reshape(-1, 2)
-    shifts = np.full_like(centres, np.nan)
-    for axis in (0, 1):
-        sides = centres[:, None, None, :] + _sides(boxes, axis)
-        along = np.zeros((2 * len(boxes), 2))
-        along[:, axis] = 1.0
-        profiles = _profiles(pixels, pose, sides.reshape(-1, 11, 2), along, reach)
-        response = _line_response(profiles).reshape(len(boxes), 2, -1).sum(axis=1)
-        shifts[:, axis] = _peak(response, reach, MIN_CONTRAST * contrast)
-    return Landmarks(points=centres, shifts=shifts)
+    sides = np.stack([centres[:, None, None] + _sides(boxes, axis) for axis in (0, 1)])
+    along = np.repeat(np.eye(2), 2 * len(boxes), axis=0)
+    profiles = _profiles(pixels, pose, sides.reshape(-1, 11, 2), along, reach)
+    response = _line_response(profiles).reshape(2 * len(boxes), 2, -1).sum(axis=1)
+    shifts = _peak(response, reach, MIN_CONTRAST * contrast)
+    return Landmarks(points=centres, shifts=shifts.reshape(2, -1).T)
 
 
 def filled(
@@ -179,7 +176,7 @@ def _project_lines(matrix: Array, starts: Array, along: Array, distance: Array) 
 def _line_response(profiles: Array) -> Array:
     """How far a line's centre is darker than both its flanks; 0 or more."""
     width = 2 * LINE + 1
-    total = np.cumsum(np.pad(profiles, ((0, 0), (1, 0))), axis=1)
+    total = _sums(profiles)
     mean = (total[:, width:] - total[:, :-width]) / width
     centre, left, right = mean[:, FLANK:-FLANK], mean[:, : -2 * FLANK], mean[:, 2 * FLANK :]
     return np.maximum(np.minimum(left, right) - centre, 0)
@@ -187,10 +184,17 @@ def _line_response(profiles: Array) -> Array:
 
 def _edge_response(profiles: Array) -> Array:
     """How much lighter the outer flank is than the inner one."""
-    total = np.cumsum(np.pad(profiles, ((0, 0), (1, 0))), axis=1)
+    total = _sums(profiles)
     n = FLANK
     inner, outer = total[:, n:-n] - total[:, : -2 * n], total[:, 2 * n :] - total[:, n:-n]
     return np.maximum((outer - inner) / n, 0)[:, LINE:-LINE]
+
+
+def _sums(profiles: Array) -> Array:
+    """(n, samples + 1): the sum of all samples before each place."""
+    total = np.zeros((len(profiles), profiles.shape[1] + 1))
+    np.cumsum(profiles, axis=1, out=total[:, 1:])
+    return total
 
 
 def _peak(response: Array, reach: float, floor: float) -> Array:
