@@ -6,6 +6,7 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
+from tabletop import SETTINGS, take_photo
 from warped_pages import CONDITIONS, METHODS, Condition, WarpedPage, warped_page, with_method
 
 from omrgrade.errors import RegistrationError
@@ -148,3 +149,13 @@ def test_a_curled_page_is_told_from_its_other_turns(seed):
     """On a flat page none of its boxes were there, and places at which some happened to be were tried."""
     warped = page("square", "curled 4 mm", "choice-a4", seed)
     assert warped.worst_box(register(warped.scan, warped.template, max_residual=1.0)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("setting", "seed"), [("white table", 130000), ("thumb", 130000), ("sheet beside it", 130001)]
+)
+def test_a_sheet_is_found_by_what_is_seen_of_its_edges(setting, seed):
+    """A shadow's border, a thumb over an edge, and a sheet that lies on another one: no outline is whole."""
+    name = "mixed-letter" if seed % 2 == 0 else "numeric-a4"
+    photo = take_photo(with_method(name, "page"), SETTINGS[setting], seed)
+    assert photo.worst_box(register(photo.scan, photo.template, max_residual=1.0)) < 0.5

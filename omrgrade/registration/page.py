@@ -1,12 +1,14 @@
 """Registration by the edges of the sheet, on a ground that is darker or lighter; last by the picture's.
 
-Paper tells from its ground by brightness, or by an edge all round. Print need not be centred on paper, and
-paper is rarely straight, so this only says about where the page is; the boxes say the rest.
+Paper tells from its ground by brightness, by an edge all round, or by straight edges in parts. Print need
+not be centred on paper, and paper is rarely straight, so this only says about where the page is; the boxes
+say the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from omrgrade.records import Scan, Template
 from omrgrade.registration.geometry import Array, Located, homography
 from omrgrade.registration.search import LIKE, Hint, likeness, page_view, search, whole_view
 from omrgrade.registration.search import REACH as FOUND
+from omrgrade.registration.straight import straight_quads
 
 Grey = NDArray[np.uint8]
 
@@ -32,6 +35,8 @@ IN_PICTURE = tuple(float(scale) for scale in np.geomspace(0.55, 1.08, 18))
 
 _UPRIGHT = 2  # of the turns that a quad allows, the first ones: the others are their opposites
 _OFFERED = 4
+_STRAIGHT = 8  # quads of straight edges that are compared with the page's print
+_LIKEST = 3  # of them that the boxes decide between
 _LONG_SIDE = 700  # px of the copy that is searched
 _LEAST = 0.12  # share of the picture that a sheet fills
 _SHAPE = 0.33  # how far (log) a sheet's height over width may be from its own: a phone held at a slant
@@ -42,6 +47,7 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     """What may be the sheet's outlines, in the turns that their shape allows; then where print is alike."""
     quads = sheets(scan.pixels)
     yield from by_edges(scan, template, quads)
+    yield from by_straight_edges(scan, template)
     yield from by_print(scan, template, quads)
     yield from likeliest(scan, template, quads)
     raise RegistrationError(
@@ -82,6 +88,17 @@ def by_edges(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator
         if likely:
             yield [Located(page_to_scan=matrix, contrast=0.0) for matrix in likely]
             yield [Located(page_to_scan=matrix, contrast=0.0, reach=REACH) for matrix in likely]
+
+
+def by_straight_edges(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
+    """The page where straight edges are its sides and print is most like it; then with print `REACH` off."""
+    size = (template.page_width, template.page_height)
+    own = (placed(quad, size) for quad in straight_quads(scan.pixels))
+    matrices = [matrix for group in islice(filter(None, own), _STRAIGHT) for matrix in group]
+    like = [(likeness(scan.pixels, matrix, template), matrix) for matrix in matrices]
+    best = sorted((one for one in like if one[0] > LIKE), key=lambda one: -one[0])[:_LIKEST]
+    for reach in (0.0, REACH) if best else ():
+        yield [Located(page_to_scan=m, contrast=0.0, reach=reach or 2.0) for _, m in best]
 
 
 def likeliest(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator[Sequence[Located]]:

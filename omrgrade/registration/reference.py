@@ -19,7 +19,7 @@ from omrgrade.errors import RegistrationError
 from omrgrade.placing import project
 from omrgrade.records import Scan, Template
 from omrgrade.registration.geometry import Array, Located
-from omrgrade.registration.page import by_edges, by_print, likeliest, sheets
+from omrgrade.registration.page import by_edges, by_print, by_straight_edges, likeliest, sheets
 
 Grey = NDArray[np.uint8]
 
@@ -54,6 +54,7 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
         yield places
     quads = sheets(scan.pixels)
     yield from by_edges(scan, template, quads)
+    yield from by_straight_edges(scan, template)
     yield from by_print(scan, template, quads)
     yield from likeliest(scan, template, quads)
     raise RegistrationError(
