@@ -85,7 +85,8 @@ class Register:
         ranked = []
         if comparable:  # all at once: an exam may have a hundred thousand pupils
             logs = np.log(np.maximum([box.probabilities[:10] for box in boxes], UNSEEN))
-            scores = _of_each(logs, self._groups[length], np.add)
+            # rounded: of equally likely pupils the roster's first comes first, whatever the last bits say
+            scores = np.round(_of_each(logs, self._groups[length], np.add), 9)
             best = np.partition(scores, -NEAREST)[-NEAREST] if len(scores) > NEAREST else -np.inf
             good = np.flatnonzero((scores > log(UNSEEN) * length / 2) & (scores >= best))
             good = good[np.argsort(-scores[good], kind="stable")][:NEAREST]
