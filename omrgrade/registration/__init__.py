@@ -18,7 +18,7 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco, byhand, corners, page, reference, timing
-from omrgrade.registration.fitting import Fit, fit_bent, fit_flat, fit_looks, rank, unslipped
+from omrgrade.registration.fitting import FINE, Fit, fit_bent, fit_fine, fit_flat, fit_looks, rank, unslipped
 from omrgrade.registration.geometry import Array, Located, Pose, quarter_turns
 from omrgrade.registration.search import LIKE, likeness
 
@@ -137,8 +137,10 @@ def survey(
 def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hopeful: float) -> list[Fit]:
     """The candidates laid on the boxes, best first; bent only if needed and a flat page shows that many."""
     flat = sorted((fit_flat(scan, template, located) for located in candidates), key=rank)
-    if not flat or flat[0].good or flat[0].share < hopeful:
+    if not flat or flat[0].share < hopeful:
         return flat
+    if flat[0].good:
+        return flat if flat[0].residual <= FINE else [fit_fine(scan, template, flat[0]), *flat[1:]]
     surely = template.fiducials.method == "aruco"  # no other page has these markers
     worth = flat[:1] if surely else _like_the_page(scan, template, flat)[:_WORTH_BENDING]
     bent = [fit_bent(scan, template, fit.located) for fit in worth]

@@ -29,7 +29,9 @@ REACH = (2.0, 0.7)
 VERIFY = 1.6
 """mm within which it is looked for to measure the residual; must exceed any sensible `max_residual`."""
 GOOD = 0.2
-"""mm: with less residual there is no bend worth following."""
+"""mm: with less residual print need not be followed, as boxes are where they are looked for."""
+FINE = 0.1
+"""mm: with less residual there is no bend worth following; some boxes are off by several times as much."""
 
 _FINDING = ((75.0, 12.0, 0.0), (60.0, 5.0, 0.0))
 _BENDING = ((60.0, 5.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
@@ -82,6 +84,18 @@ def fit_flat(scan: Scan, template: Template, located: Located) -> Fit:
     for reach in REACH:
         matrix = refine(matrix, _landmarks(scan, Pose(matrix=matrix), located, fitting, reach))
     return judged(scan, Pose(matrix=matrix), located, verifying)
+
+
+def fit_fine(scan: Scan, template: Template, flat: Fit) -> Fit:
+    """The page bent by the little that its boxes are off, if they are nearer then."""
+    size = (template.page_width, template.page_height)
+    fitting, verifying = shared_out(template, BENT_LANDMARKS)
+    pose = fit_bend(flat.pose, _landmarks(scan, flat.pose, flat.located, fitting, REACH[-1]), size)
+    fit = judged(scan, pose, flat.located, verifying)
+    if rank(fit) >= rank(flat):
+        return flat
+    everything = _landmarks(scan, pose, flat.located, fitting + verifying, REACH[-1])
+    return replace(fit, pose=fit_bend(pose, everything, size))
 
 
 def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
