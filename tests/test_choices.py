@@ -179,6 +179,51 @@ def test_bubbles_of_several_sizes_and_labels_keep_their_order():
     assert [len(boxes) for boxes in found] == [5, 5, 10]
 
 
+@pytest.mark.parametrize("answered", [1, 3])
+def test_a_page_that_is_mostly_blank_does_not_take_its_own_grain_for_a_pencil(answered):
+    """The inkiest bubble of each empty question was taken for a mark of a very faint pen."""
+    rng = np.random.default_rng(answered)
+    questions = []
+    for n in range(30):
+        crops = question(**({LABELS[n]: "full"} if n < answered else {}))[0]
+        rough = [cv2.GaussianBlur(rng.normal(0, 60, (SIZE, SIZE)), (0, 0), 2) for _ in crops]
+        pixels = [np.clip(c.pixels + grain, 0, 255) for c, grain in zip(crops, rough, strict=True)]
+        questions.append(([Crop(pixels=p.astype(np.uint8), margin=MARGIN) for p in pixels], LABELS))
+    found = [said(boxes) for boxes in read(*questions)]
+    assert found[:answered] == list(LABELS[:answered])
+    assert sum(text != "" for text in found[answered:]) <= 1
+
+
+@pytest.mark.parametrize("share", [1.0, 0.75])
+def test_a_pupil_who_fills_everything_is_seen(share):
+    """All bubbles with one letter are alike then: their filling was taken for print, and read as blank."""
+    filled = round(20 * share)
+    questions = [
+        question(**(dict.fromkeys(LABELS, "full") if n < filled else {"B": "full"})) for n in range(20)
+    ]
+    found = [said(boxes) for boxes in read(*questions)]
+    assert found == [LABELS] * filled + ["B"] * (20 - filled)
+
+
+def square(mark="", *, line=5):
+    """A square with a thick black outline, which reaches into the crop's corners."""
+    pixels = np.full((SIZE, SIZE), 225, np.uint8)
+    cv2.rectangle(pixels, (MARGIN, MARGIN), (SIZE - MARGIN, SIZE - MARGIN), 30, line)
+    if mark == "scribble":
+        points = [(14 + 24 * (n % 2), 13 + 3 * n) for n in range(9)]
+        cv2.polylines(pixels, [np.int32(points)], False, 70, 2, cv2.LINE_AA)
+    elif mark == "over":
+        cv2.rectangle(pixels, (2, 2), (SIZE - 3, SIZE - 3), 30, -1)
+    return Crop(pixels=cv2.GaussianBlur(pixels, (0, 0), 1.5), margin=MARGIN)
+
+
+@pytest.mark.parametrize("mark", ["scribble", "over"])
+def test_marks_in_squares_with_thick_outlines_are_seen(mark):
+    """The corners of the crop are no paper there; ink was hardly darker than they were."""
+    questions = [([square(mark if k == n % 4 else "") for k in range(4)], "ABCD") for n in range(12)]
+    assert [said(boxes) for boxes in read(*questions)] == ["ABCD"[n % 4] for n in range(12)]
+
+
 def test_a_page_without_bubbles_has_no_readings():
     assert read() == []
 

@@ -24,6 +24,10 @@ USUAL = 0.5  # darkness of the marks of a pupil who made fewer
 GRAIN = 4.0  # ink is so many times darker than what the typical bubble, an empty one, shows
 REMAINS = 0.35  # share of a mark's darkness below which other ink in its question is what an eraser left
 TOUCH = 0.1  # share of a mark's ink below which other ink in its question is a touch of the pen
+PAPER = 0.9  # share of the bubbles that are not their question's plainest: what these have of ink is paper,
+PAPER_MOST = 0.05  # up to this much (mean darkness): more are second marks,
+OVER_PAPER = 3.0  # and a pen leaves so many times that
+ENOUGH = 8  # bubbles: fewer do not show what paper is like
 SPECK = 0.07  # share of the pupil's usual ink: less, anywhere, is dirt or a slip
 # Confidence = logistic(slope * distance + offset), fitted on simulated marks, most of them faint or erased.
 DECIDED = 10.0, 2.2
@@ -62,20 +66,43 @@ def read_bubbles(
 
 
 def page_levels(questions: Sequence[Marks], policy: Policy) -> Levels:
-    """From all of a page's bubbles: most are empty and show the paper, each question's plainest the pen."""
+    """From all of a page's bubbles: most are empty and show the paper, each question's plainest the pen.
+
+    Where most questions are left blank their plainest is paper as well: a pen stands out from others' ink.
+    """
     if not questions:
         return Levels(seen=policy.mark_seen, plain=policy.mark_dark * USUAL, usual=USUAL)
     grain = float(np.median(np.concatenate([marks.dark for marks in questions])))
     seen = min(max(GRAIN * grain, policy.mark_seen / 2), policy.mark_seen)
-    first = [(marks, int(marks.ink.argmax())) for marks in questions]
-    pen = [(m, n) for m, n in first if m.dark[n] > seen and m.area[n] > policy.mark_area]
-    usual = float(np.median([m.dark[n] for m, n in pen])) if len(pen) >= MARKS else USUAL
+    dark, ink = _pen(questions, seen, policy)
+    marks = ink.sum() ** 2 / max((ink**2).sum(), LEAST)  # so many of equal ink: specks do not count
+    usual = _typical(dark, ink) if marks >= MARKS else USUAL
     return Levels(
         seen=min(seen, policy.mark_dark * usual),
         plain=max(seen, policy.mark_dark * usual),
         usual=usual,
-        ink=float(np.median([m.ink[n] for m, n in pen])) if len(pen) >= MARKS else 0.0,
+        ink=_typical(ink, ink) if len(ink) else 0.0,
     )
+
+
+def _pen(questions: Sequence[Marks], seen: float, policy: Policy) -> tuple[Floats, Floats]:
+    """Darkness and ink of what may be the pupil's marks: the plainest of each question that is no paper."""
+    first = [int(marks.ink.argmax()) for marks in questions]
+    rest = np.concatenate([np.delete(marks.ink, n) for marks, n in zip(questions, first, strict=True)])
+    paper = min(float(np.quantile(rest, PAPER)), PAPER_MOST) if len(rest) >= ENOUGH else 0.0
+    dark, area = (
+        np.array([values[n] for values, n in zip(of, first, strict=True)], np.float32)
+        for of in ([marks.dark for marks in questions], [marks.area for marks in questions])
+    )
+    pen = (dark > seen) & (area > policy.mark_area) & (dark * area > OVER_PAPER * paper)
+    return dark[pen], (dark * area)[pen]
+
+
+def _typical(values: Floats, weights: Floats) -> float:
+    """The value (n,) up to which half of the weight lies."""
+    order = np.argsort(values)
+    upto = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(upto, upto[-1] / 2)]])
 
 
 # ---------------------------------------------------------------- decisions

@@ -16,6 +16,9 @@ from omrgrade.choices.zones import Bools, Floats, Zones, polar, zones
 from omrgrade.records import Crop
 
 COARSE = 40  # crops of so many px or more are halved: a quarter of a millimetre shows every stroke
+LIGHTER = 1.05  # times as light inside as in the crop's corners: these are not all paper,
+LIGHT = 0.75  # and so much of each may be darker
+SHADOW = 0.35  # of the light that the lightest bubble of a question has: no shadow is darker
 REACH = 0.22  # share of the radius: rings this far off their place are followed
 STREAK = 0.3  # darkness up to which a line right through the crop is dirt on the scanner's glass
 DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; specks are smaller
@@ -89,8 +92,9 @@ def _by_size(questions: Sequence[Question]) -> dict[tuple[tuple[int, ...], int],
 def _settled(pictures: Sequence[Sequence[NDArray[np.uint8] | None]], margin: int, step: int) -> Floats:
     """Darkness (n, h, w) of all bubbles of these questions, each question moved to where it belongs."""
     stack = np.stack([pixels for question in pictures for pixels in question if pixels is not None])
-    dark = _darkness(_coarse(stack, step), margin / step)
-    for part in np.split(dark, np.cumsum([len(question) for question in pictures])[:-1]):
+    starts = np.cumsum([0, *(len(question) for question in pictures)])
+    dark = _darkness(_coarse(stack, step), margin / step, starts[:-1])
+    for part in np.split(dark, starts[1:-1]):
         _settle(part, margin / step)
     return dark
 
@@ -103,21 +107,36 @@ def _coarse(stack: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     return np.asarray(small, np.uint8).reshape(count, height, width)
 
 
-def _darkness(stack: NDArray[np.uint8], margin: float) -> Floats:
+def _darkness(stack: NDArray[np.uint8], margin: float, starts: NDArray[np.intp]) -> Floats:
     """(N, h, w) grey -> share of the paper's light that is missing, 0 paper .. 1 black.
 
+    starts: each question's first bubble.
+
     The paper is a plane through the brightness of the crop's corners. Ink in one corner neither lifts its
-    level nor tilts it: of opposite sides the lesser slope counts, none when they disagree.
+    level nor tilts it: of opposite sides the lesser slope counts, none when they disagree. Where most
+    bubbles are lighter inside than that, their own outline lies in the corners, as a square's does; where
+    a bubble's are much darker than its neighbours', there is a mark in them.
     """
     where = zones(stack.shape[1], stack.shape[2], margin)
     corners = np.stack([np.median(stack[:, zone], axis=1) for zone in where.corners], axis=1)
+    middle = np.median(stack[:, where.inside][:, ::4], axis=1)
+    if np.median(middle / np.maximum(np.median(corners, axis=1), 1)) > LIGHTER:
+        corners = np.stack([_light(stack[:, zone]) for zone in where.corners], axis=1)
     corners = corners.astype(np.float32)
     level = np.sort(corners, axis=1)[:, 1:3].mean(axis=1)
+    lightest = np.maximum.reduceat(level, starts)
+    level = np.maximum(level, SHADOW * np.repeat(lightest, np.diff([*starts, len(stack)])))
     right = _lesser(corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 2])
     down = _lesser(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
     paper = level[:, None, None] + right[:, None, None] * where.x + down[:, None, None] * where.y
     dark: Floats = 1 - stack / np.maximum(paper, 1)
     return _without_streaks(dark)
+
+
+def _light(values: NDArray[np.uint8]) -> Floats:
+    """Of (N, px) grey what is lighter than most, (N,)."""
+    place = int(LIGHT * (values.shape[1] - 1))
+    return np.partition(values, place, axis=1)[:, place].astype(np.float32)
 
 
 def _lesser(a: Floats, b: Floats) -> Floats:
@@ -210,7 +229,7 @@ def _inked(inside: Floats) -> tuple[Floats, Floats]:
     half, most = inside.shape[1] // 2, int(inside.shape[1] * (1 - DARKEST))
     ranked = np.partition(inside, (half, most), axis=1)
     paper = np.minimum(ranked[:, half], 0)
-    dark = np.maximum(ranked[:, most] - paper, LEAST)
+    dark = np.clip(ranked[:, most] - paper, LEAST, 1)
     area = np.clip((inside.mean(axis=1) - paper) / dark, LEAST, 1)
     return dark.astype(np.float32), area.astype(np.float32)
 

@@ -24,6 +24,11 @@ LIGHTEST = 0.5  # in this share of them, the lightest ones:
 DARK_ONES = 0.8  # where less than this share of these is as dark, it is ink
 NONE = 0.03  # mean darkness of the inside: less print than this is none
 TOO_MUCH = 1.5, 0.03  # times the usual print, and darkness on top: more is marks, not print
+SOLID = (
+    0.25,
+    0.3,
+)  # where all but this share of the inside is darker than this, it is filled: print leaves paper
+PAPER = 0.22  # lighter than this is paper between print
 UNFAITHFUL = 0.4  # times the page's print: a blank form that has less is not of this edition
 FILLED = 0.6  # darkness of the inside: no print, but a mark on what should be a blank form
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)  # widens print by less than 3 x 3 px do
@@ -74,10 +79,23 @@ def printed(
 
 
 def _lightest(stack: Floats, inside: Bools) -> Floats:
-    """What the lightest pictures of (n, h, w) show, as dark as their darker ones show it (h, w)."""
-    count = max(2, round(LIGHTEST * len(stack)))
-    order = np.argsort(stack[:, inside].mean(axis=1))[:count]
-    return np.quantile(stack[order], DARK_ONES, axis=0).astype(np.float32)
+    """What the lightest pictures of (n, h, w) show, as dark as their darker ones show it (h, w).
+
+    Print is the same on all: where half of them leave hardly any paper and the very lightest show far less,
+    so many are filled that half is too many.
+    """
+    ink = stack[:, inside].mean(axis=1)
+    order = np.argsort(ink)[: max(2, round(LIGHTEST * len(stack)))]
+    picture = _usual(stack[order])
+    if np.quantile(picture[inside], SOLID[0]) < PAPER:
+        return picture
+    times, more = TOO_MUCH
+    most = times * float(np.median(ink[order[:ENOUGH]])) + more
+    return picture if picture[inside].mean() <= most else _usual(stack[order[ink[order] <= most]])
+
+
+def _usual(stack: Floats) -> Floats:
+    return np.quantile(stack, DARK_ONES, axis=0).astype(np.float32)
 
 
 def _inside(picture: Floats, inside: Bools) -> float:
@@ -105,16 +123,23 @@ def _plausible(
     learned: dict[Group, Floats], fitted: dict[Group, Floats], inside: Bools
 ) -> dict[Group, Floats]:
     """What was learned, without groups that are filled so often that their marks were learned as print."""
+    learned = {group: picture for group, picture in learned.items() if not _solid(picture[inside])}
     if not learned:
         return {}
     ink = {group: _inside(picture, inside) for group, picture in learned.items()}
-    usual = float(np.median(list(ink.values())))
+    usual = float(np.median(list(ink.values())) if len(ink) > 2 else min(ink.values()))
     times, more = TOO_MUCH
     return {
         group: picture
         for group, picture in learned.items()
         if ink[group] <= times * max(_inside(fitted[group], inside) if group in fitted else 0.0, usual) + more
     }
+
+
+def _solid(inside: Floats) -> bool:
+    """Whether the darkness (px,) of an inside is that of a filled bubble."""
+    share, dark = SOLID
+    return bool(np.quantile(inside, share) > dark)
 
 
 def _fitted(
@@ -176,9 +201,14 @@ def _unknown_share(
     or where so much more covers most of these that it can only be marks: who likes A fills many of them.
     """
     bubbles = [n for own in rest.values() for n in own]
-    ink = float(np.median(np.clip(dark[bubbles][:, inside], 0, 1).mean(axis=1))) if bubbles else 0.0
+    insides = np.clip(dark[bubbles][:, inside], 0, 1)
+    ink = float(np.median(insides.mean(axis=1))) if bubbles else 0.0
     times, more = TOO_MUCH
-    if len(bubbles) < UNKNOWN or (usual is not None and ink > times * usual + more):
+    if (
+        len(bubbles) < UNKNOWN
+        or (usual is not None and ink > times * usual + more)
+        or float(np.median(np.quantile(insides, SOLID[0], axis=1))) > SOLID[1]
+    ):
         ink = usual or 0.0
     share = USUAL_SHARE * ink
     return {group: min(share, MOST_SHARE) for group in rest} if share > NONE else {}

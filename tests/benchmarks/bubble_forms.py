@@ -246,32 +246,62 @@ def _beside(ink, page, box, scale, pen, rng):
 
 
 DRAW = {
-    "full": _plain("full"), "scribble": _plain("scribble"), "sloppy": _plain("sloppy"), "tick": _plain("tick"),
-    "cross": _plain("cross"), "half": _slip("half"), "dot": _slip("dot"),
-    "small dot": _resized(_plain("full"), 0.2, 0.35, 0.1), "small tick": _resized(_plain("tick"), 0.45, 0.75, 0.12),
+    "full": _plain("full"),
+    "scribble": _plain("scribble"),
+    "sloppy": _plain("sloppy"),
+    "tick": _plain("tick"),
+    "cross": _plain("cross"),
+    "half": _slip("half"),
+    "dot": _slip("dot"),
+    "small dot": _resized(_plain("full"), 0.2, 0.35, 0.1),
+    "small tick": _resized(_plain("tick"), 0.45, 0.75, 0.12),
     "small cross": _resized(_plain("cross"), 0.45, 0.75, 0.12),
-    "over": _resized(_plain("full"), 1.15, 1.4, 0.05), "over scribble": _resized(_plain("scribble"), 1.15, 1.4, 0.05),
-    "light": _lighter(_plain("full"), 0.3, 0.6), "light tick": _lighter(_plain("tick"), 0.4, 0.7),
-    "erased": _slip("erased"), "fluid": _slip("fluid"), "ring": _slip("beside"), "beside": _beside,
-    "line": _struck_line, "crossed out": _struck_cross, "scribbled out": _struck_scribble, "stray": _stray,
-}  # fmt: skip
+    "over": _resized(_plain("full"), 1.15, 1.4, 0.05),
+    "over scribble": _resized(_plain("scribble"), 1.15, 1.4, 0.05),
+    "light": _lighter(_plain("full"), 0.3, 0.6),
+    "light tick": _lighter(_plain("tick"), 0.4, 0.7),
+    "erased": _slip("erased"),
+    "fluid": _slip("fluid"),
+    "ring": _slip("beside"),
+    "beside": _beside,
+    "line": _struck_line,
+    "crossed out": _struck_cross,
+    "scribbled out": _struck_scribble,
+    "stray": _stray,
+}
 # kind -> (how its first bubble is marked, whether another is marked after, whether the first is an answer)
 KINDS = {
-    "filled": ("full", False, True), "scribbled": ("scribble", False, True), "sloppy": ("sloppy", False, True),
-    "ticked": ("tick", False, True), "crossed": ("cross", False, True), "half filled": ("half", False, True),
-    "dotted": ("dot", False, True), "small dot": ("small dot", False, True), "small tick": ("small tick", False, True),
-    "small cross": ("small cross", False, True), "over-filled": ("over", False, True),
-    "lighter": ("light", False, True), "lighter tick": ("light tick", False, True),
-    "ring round it": ("ring", False, True), "mark beside it": ("beside", False, True),
-    "nothing": ("", False, False), "erased": ("erased", False, False), "fluid": ("fluid", False, False),
-    "stray line": ("stray", False, False), "stray line, answered": ("stray", True, False),
-    "erased, then another": ("erased", True, False), "fluid, then another": ("fluid", True, False),
-    "struck out, a line": ("line", False, False), "struck out, a cross": ("crossed out", False, False),
+    "filled": ("full", False, True),
+    "scribbled": ("scribble", False, True),
+    "sloppy": ("sloppy", False, True),
+    "ticked": ("tick", False, True),
+    "crossed": ("cross", False, True),
+    "half filled": ("half", False, True),
+    "dotted": ("dot", False, True),
+    "small dot": ("small dot", False, True),
+    "small tick": ("small tick", False, True),
+    "small cross": ("small cross", False, True),
+    "over-filled": ("over", False, True),
+    "lighter": ("light", False, True),
+    "lighter tick": ("light tick", False, True),
+    "ring round it": ("ring", False, True),
+    "mark beside it": ("beside", False, True),
+    "nothing": ("", False, False),
+    "erased": ("erased", False, False),
+    "fluid": ("fluid", False, False),
+    "stray line": ("stray", False, False),
+    "stray line, answered": ("stray", True, False),
+    "erased, then another": ("erased", True, False),
+    "fluid, then another": ("fluid", True, False),
+    "struck out, a line": ("line", False, False),
+    "struck out, a cross": ("crossed out", False, False),
     "struck out, a scribble": ("scribbled out", False, False),
-    "a line, then another": ("line", True, False), "a cross, then another": ("crossed out", True, False),
-    "a scribble, then another": ("scribbled out", True, False), "two marks": ("full", True, True),
+    "a line, then another": ("line", True, False),
+    "a cross, then another": ("crossed out", True, False),
+    "a scribble, then another": ("scribbled out", True, False),
+    "two marks": ("full", True, True),
     "two small ticks": ("small tick", True, True),
-}  # fmt: skip
+}
 _MANNERS = ("full", "scribble", "sloppy", "tick", "cross", "half", "over", "small tick", "small cross")
 
 
@@ -287,8 +317,11 @@ def _mark(ink, page, form, box, style, pen, rng):
     ink[part], page[part] = own, below
 
 
-def filled(form, page, pattern, rng):
-    """A pupil fills the form: ink (0-255) to lie on `page`, which correction fluid changes; truth and kinds."""
+def filled(form, page, pattern, rng, *, faint=True):
+    """A pupil fills the form: ink (0-255) to lie on `page`, which correction fluid changes; truth, kinds.
+
+    faint: whether some marks are lighter than others; nothing is left of those on a 1-bit copy.
+    """
     habits = make_habits(rng, faintest=0.45)
     pen = habits.hand.pen
     own = (
@@ -312,12 +345,13 @@ def filled(form, page, pattern, rng):
         elif pattern == "everything" and (all_of or rng.random() < 0.5):
             kind, marks = "all of them", [(style, n) for n in range(len(form.labels))]
             right = set(range(len(form.labels)))
-        elif pattern == "slips" and rng.random() < 0.3 or pattern == "few marks":
+        elif (pattern == "slips" and rng.random() < 0.3) or pattern == "few marks":
             kind = str(rng.choice(list(KINDS)))
             first, again, counts = KINDS[kind]
             marks = [(first, one)] * bool(first) + [(own, two)] * again
             right = ({one} if counts else set()) | ({two} if again else set())
         for how, n in marks:
+            how = how if faint else how.removeprefix("light ").replace("light", "full")
             _mark(ink, page, form, form.boxes(question)[n], how, pen, rng)
         truth.append(("+".join(form.labels[n] for n in sorted(right)), kind))
     return ink, pen, truth
@@ -362,7 +396,7 @@ def _light(shape, rng, *, shadow):
 
 
 def _off(form, world, rng):
-    """How far the page's bubbles are taken to lie from where they are: mm for the page, and growing over it."""
+    """How far from where they are the page's bubbles are taken to lie, mm."""
     most = {"scan": 0.05, "copy": 0.05, "phone": 0.12, "phone, off": 0.25, "phone, shadow": 0.12}[world]
     angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0, most) * form.side
     return np.array([np.cos(angle), np.sin(angle)]) * reach
@@ -373,7 +407,7 @@ def questions(rng, world, pattern, print_name, px):
     form = make_form(rng, print_name)
     blank = printed(form)
     page = blank.copy()
-    ink, pen, truth = filled(form, page, pattern, rng)
+    ink, pen, truth = filled(form, page, pattern, rng, faint=world != "copy")
     grain = (
         1 - pen.grain * 0.7 * cv2.GaussianBlur(rng.random(ink.shape, np.float32), (0, 0), 2)
         if pen.grain
@@ -394,10 +428,14 @@ def questions(rng, world, pattern, print_name, px):
 
 def _cut(form, picture, scale, off):
     """The bubbles of each question, as `grade` cuts them out."""
+    rows = (1.0, 0.0, off[0]), (0.0, 1.0, off[1])
     place = Registration(
-        page_to_scan=((scale, 0.0, scale * off[0] - 0.5), (0.0, scale, scale * off[1] - 0.5), (0.0, 0.0, 1.0)),
-        residual=0.0, rotation=0, method="known", landmarks=0,
-    )  # fmt: skip
+        page_to_scan=(*((scale * a, scale * b, scale * c - 0.5) for a, b, c in rows), (0.0, 0.0, 1.0)),
+        residual=0.0,
+        rotation=0,
+        method="known",
+        landmarks=0,
+    )
     scan = Scan(source="simulated", page=1, pixels=np.ascontiguousarray(picture), dpi=0.0)
     margin, finest = max(BUBBLE_MARGIN, BUBBLE_RIM * form.side), min(BUBBLE_SCALE, BUBBLE_SIDE / form.side)
     return [

@@ -2,7 +2,7 @@
 
 python tests/benchmarks/bubbles.py [--pages 200] [--seed 1] [--pattern NAME] [--world NAME] [--crops DIR]
 
-Any shape of bubble, 12 to 45 px wide, any print, pupils of any habit; pages lie up to a quarter of a bubble off.
+Any shape of bubble, 12 to 45 px wide, any print, pupils of any habit, pages up to a quarter of a bubble off.
 `marks.py` does the same for the bundled form. --crops: pictures of what was read wrongly, to look at.
 """
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from bubble_forms import PATTERNS, PRINTS, WORLDS, questions
+
 from omrgrade.choices import read_bubbles
 from omrgrade.fields import KINDS
 from omrgrade.records import Field, Policy, Rect
