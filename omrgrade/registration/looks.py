@@ -27,6 +27,7 @@ FEWEST = 8
 _LINE = 0.008  # of the contrast: lines of an empty box that stand out less are none
 _FLANK = 0.45  # mm from the middle of a line to the paper beside it;
 _THICK = 0.06  # of the side, if that is more: large bubbles are drawn with thick lines
+_SAMPLE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _SIZES = np.linspace(0.65, 1.35, 29)  # of what the template says
 
 Floats = NDArray[np.float32]
@@ -65,7 +66,7 @@ def _shifts(
     pictures = _pictures(pixels, pose, centres, half + reach, contrast)
     around = round(reach * PX)
     result = np.zeros((len(centres), 2))
-    empty = np.median(pictures, axis=0)
+    empty = _median(pictures)
     middle = _middle(empty, size, reach)
     if middle is None:
         return none
@@ -83,7 +84,8 @@ def _shifts(
         sure = like > LIKE
         if sure.sum() < FEWEST / 2:
             return none
-        empty = np.median([_moved(pictures[n], result[n] - middle) for n in np.flatnonzero(sure)], axis=0)
+        moved = [_moved(pictures[n], result[n] - middle) for n in np.flatnonzero(sure)]
+        empty = _median(np.stack(moved))
         again = _middle(empty, size, reach)
         if again is None:
             return none
@@ -96,18 +98,23 @@ def _pictures(
 ) -> NDArray[np.float32]:
     """Boxes and their surroundings (n, h, w): 0 paper .. 1 print."""
     columns, rows = (round(2 * side * PX) for side in half)
-    x, y = (np.arange(columns) + 0.5) / PX - half[0], (np.arange(rows) + 0.5) / PX - half[1]
-    offsets = np.stack(np.meshgrid(x, y), axis=-1)
-    points = (centres + pose.shifted(centres))[:, None, None] + offsets
-    where = Pose(matrix=pose.matrix)(points.reshape(len(centres) * rows, columns, 2)).astype(np.float32)
-    grey = np.concatenate([
-        cv2.remap(pixels, where[n : n + 30_000], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for n in range(0, len(where), 30_000)
-    ])  # fmt: skip
-    boxes = grey.reshape(len(centres), rows, columns).astype(np.float32)
+    boxes = np.empty((len(centres), rows, columns), np.float32)
+    for box, (x, y) in zip(boxes, centres + pose.shifted(centres) - half, strict=True):
+        to_page = np.array([[1 / PX, 0, x + 0.5 / PX], [0, 1 / PX, y + 0.5 / PX], [0, 0, 1]])
+        box[:] = cv2.warpPerspective(pixels, pose.matrix @ to_page, (columns, rows), flags=_SAMPLE,
+                                     borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
     paper = np.percentile(boxes[:, ::3, ::3], 85, axis=(1, 2), keepdims=True)
-    dark = np.clip((paper - boxes) / contrast, 0, 0.7).astype(np.float32)
-    return np.stack([cv2.GaussianBlur(box, (0, 0), 1.0) for box in dark])
+    dark = np.clip((paper.astype(np.float32) - boxes) / np.float32(contrast), 0, 0.7)
+    for box in dark:
+        cv2.GaussianBlur(box, (0, 0), 1.0, dst=box)
+    return np.asarray(dark, np.float32)
+
+
+def _median(pictures: Floats) -> Floats:
+    """(h, w) the median of pictures (n, h, w); sorting is an eighth of what `np.median` does for it."""
+    ranked = np.sort(pictures.reshape(len(pictures), -1).T, axis=1)
+    middle = (ranked[:, (len(pictures) - 1) // 2] + ranked[:, len(pictures) // 2]) / np.float32(2)
+    return np.asarray(middle.reshape(pictures.shape[1:]), np.float32)
 
 
 def _middle(empty: Floats, size: tuple[float, float], reach: float) -> tuple[float, float] | None:
