@@ -20,7 +20,8 @@ MM = 72 / 25.4
 def made(path, tmp_path, **options):
     """The template that is found on a form, loaded."""
     found = discover(path, name="form", picture="form-blank.png", **options)
-    (tmp_path / "form-blank.png").write_bytes(found.blank)
+    for name, data in found.files.items():
+        (tmp_path / name).write_bytes(data)
     (tmp_path / "form.yaml").write_text(found.text)
     return load_template(tmp_path / "form.yaml"), found
 
@@ -154,6 +155,75 @@ def test_a_tables_columns_are_called_by_their_headings(tmp_path):
         x = edges[column] + columns[column][1] / 2
         assert made_field.kind == "number"
         assert made_field.boxes[0].centre == pytest.approx((x, 37 + 9 * row + 4.5), abs=0.3)
+
+
+def ten_questions(page, height):
+    """Rows of four bubbles with their numbers."""
+    for row in range(10):
+        y = height - 60 - 12 * row
+        page.drawRightString(50 * MM, (y - 1) * MM, f"{row + 1}.")
+        for n in range(4):
+            page.circle((60 + 9 * n) * MM, y * MM, 2.2 * MM)
+
+
+def target(page, x, y):
+    for radius, fill in ((6, 0), (4.2, 1), (2.4, 0), (1.0, 1)):
+        page.setFillGray(1 - fill)
+        page.circle(x * MM, y * MM, radius * MM, stroke=1 - fill, fill=1)
+    page.setFillGray(0)
+
+
+def cross(page, x, y):
+    page.setLineWidth(2)
+    page.line((x - 4) * MM, y * MM, (x + 4) * MM, y * MM)
+    page.line(x * MM, (y - 4) * MM, x * MM, (y + 4) * MM)
+    page.setLineWidth(1)
+
+
+@pytest.mark.parametrize(("mark", "corners"), [(target, 4), (cross, 4), (target, 3)])
+def test_a_picture_repeated_in_the_corners_is_what_pages_are_found_by(mark, corners, tmp_path):
+    page = canvas.Canvas(str(tmp_path / "form.pdf"), pagesize=(210 * MM, 297 * MM))
+    places = [(20, 277), (190, 277), (190, 20), (20, 20)][:corners]
+    for x, y in places:
+        mark(page, x, y)
+    ten_questions(page, 297)
+    page.save()
+    template, found = made(tmp_path / "form.pdf", tmp_path)
+    assert (template.fiducials.method, template.fiducials.marker) == ("corners", "picture")
+    middles = [box.centre for box in template.fiducials.boxes]
+    assert np.abs(np.subtract(middles, [(x, 297 - y) for x, y in places])).max() < 0.3
+    assert [f.id for f in template.items] == [f"q{n}" for n in range(1, 11)]
+    assert set(found.files) == {"form-blank.png", "marker.png"}
+
+
+@pytest.mark.parametrize("edges", [(5,), (5, 200)])
+def test_timing_marks_along_edges_are_tracks(edges, tmp_path):
+    page = canvas.Canvas(str(tmp_path / "form.pdf"), pagesize=(210 * MM, 297 * MM))
+    for x in edges:
+        for n in range(30):
+            page.rect(x * MM, (270 - 8 * n) * MM, 5 * MM, 2 * MM, fill=1)
+    ten_questions(page, 297)
+    page.save()
+    template, _ = made(tmp_path / "form.pdf", tmp_path)
+    assert (template.fiducials.method, template.fiducials.tracks) == ("timing", (30,) * len(edges))
+    expected = [(x + 2.5, 297 - (271 - 8 * n)) for x in edges for n in range(30)]
+    assert np.abs(np.subtract([box.centre for box in template.fiducials.boxes], expected)).max() < 0.2
+
+
+def test_words_in_the_corners_are_no_marks(tmp_path):
+    """The same large letter at the top left and right, and two lines of print below."""
+    page = canvas.Canvas(str(tmp_path / "form.pdf"), pagesize=(210 * MM, 297 * MM))
+    page.setFont("Helvetica-Bold", 40)
+    for x in (15, 180):
+        page.drawString(x * MM, 270 * MM, "A")
+    page.setFont("Helvetica", 9)
+    for x in (15, 150):
+        page.drawString(x * MM, 20 * MM, "Hand in by Friday, please.")
+    ten_questions(page, 297)
+    page.save()
+    template, found = made(tmp_path / "form.pdf", tmp_path)
+    assert template.fiducials.method == "reference"
+    assert set(found.files) == {"form-blank.png"}
 
 
 def test_without_markers_pages_are_laid_on_the_form_itself(tmp_path):

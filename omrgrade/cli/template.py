@@ -125,10 +125,12 @@ def new(blank: Path, output: Path | None, page: str | None, number: int, force: 
         blank,
         name=_name_of(output),
         picture=picture.name,
+        marker=f"{output.stem}-marker.png",
         page=number,
         size=_page_size(page) if page else None,
     )
-    _write(picture, found.blank)
+    for name, data in found.files.items():
+        _write(output.with_name(name), data)
     _write(output, found.text.encode())
     _write(overlay, _png(found.overlay))
     loaded = load_template(output)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,9 +15,10 @@ from omrgrade.errors import OmrgradeError
 from omrgrade.forms.blank import PX_PER_MM, Blank, open_blank
 from omrgrade.forms.found import Layout
 from omrgrade.forms.lattice import Block, Evidence, find_blocks
-from omrgrade.forms.marks import Marks, find_marks
+from omrgrade.forms.marks import Marks, by_itself, find_marks
 from omrgrade.forms.naming import name_fields
 from omrgrade.forms.shapes import find_ink, find_shapes
+from omrgrade.forms.trial import finds_its_page
 from omrgrade.forms.writing import draw_found, template_text
 
 BLANK_DPI = 200.0  # of the blank form as it is kept
@@ -28,6 +30,7 @@ class Discovery:
 
     text: str  # the template
     blank: bytes  # the form, upright, grey PNG
+    files: dict[str, bytes]  # all that the template refers to, the form among them: name -> contents
     overlay: NDArray[np.uint8]  # (height, width, 3) BGR
     layout: Layout
     marks: Marks
@@ -39,12 +42,14 @@ class Discovery:
 
 
 def discover(
-    path: Path, *, name: str, picture: str, page: int = 1, size: tuple[float, float] | None = None
-) -> Discovery:
+    path: Path, *, name: str, picture: str, marker: str = "marker.png", page: int = 1,
+    size: tuple[float, float] | None = None,
+) -> Discovery:  # fmt: skip
     """Find what is to be marked on a blank form (PDF or picture).
 
-    name: of the template. picture: file name by which the template will know the blank form. size: of the
-    page, mm, where a picture does not say it. Raises `OmrgradeError` where nothing is found.
+    name: of the template. picture, marker: file names by which the template will know the blank form, and a
+    corner mark of its own. size: of the page, mm, where a picture does not say it. Raises `OmrgradeError`
+    where nothing is found.
     """
     blank, blocks, shapes = _straight(open_blank(path, page=page, size=size))
     layout = name_fields(blank, blocks)
@@ -55,13 +60,23 @@ def discover(
             fix="is it the blank form, and is the page right (--number, --page)?",
             received=f"{len(shapes)} outlines, {len(blocks)} blocks of equal ones",
         )
-    marks = find_marks(blank, shapes, picture)
+    form, text = _png(blank), partial(template_text, name, blank, picture, layout=layout)
+    taken = [found.block.area for found in layout.fields]
+    for marks in [*find_marks(blank, shapes, marker, taken), by_itself(picture)]:
+        files = {picture: form} | ({marker: marks.picture} if marks.picture else {})
+        if finds_its_page(blank, text(marks), files):
+            break
+    else:
+        marks = replace(
+            marks, why="no markers were found, and little print to find pages by: look at it on a scan"
+        )
     return Discovery(
-        text=template_text(name, blank, picture, marks, layout),
-        blank=_png(blank),
+        text=text(marks),
+        blank=form,
         overlay=draw_found(blank, marks, layout),
         layout=layout,
         marks=marks,
+        files=files,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 
 from omrgrade.forms.blank import PX_PER_MM, Blank
+from omrgrade.forms.repeated import find_repeated
 from omrgrade.forms.shapes import Shape
+from omrgrade.forms.tracks import find_tracks
 from omrgrade.records import Rect
 
 DICTIONARIES = tuple(f"{side}x{side}_50" for side in (4, 5, 6))
@@ -26,20 +28,51 @@ class Marks:
     text: str  # YAML, one line
     rects: tuple[Rect, ...]  # what it goes by, mm
     why: str  # for the template's reader
-    reference: bool = False  # it goes by the blank form
+    picture: bytes = b""  # of the marker, where it is one of the form's own: for the file that `text` names
 
 
-def find_marks(blank: Blank, shapes: Sequence[Shape], reference: str) -> Marks:
-    """ArUco markers, else three or four solid corner marks, else the form itself (the file `reference`)."""
-    return (
-        _aruco(blank)
-        or _corners(blank, shapes)
-        or Marks(
-            text=f"{{method: reference, blank: {reference}}}",
-            rects=(),
-            why="no markers were found: pages are laid on the blank form itself",
-            reference=True,
-        )
+def find_marks(blank: Blank, shapes: Sequence[Shape], marker: str, taken: Sequence[Rect]) -> Iterator[Marks]:
+    """What pages may be found by, best first: ArUco markers, timing marks, equal marks in the corners.
+
+    marker: file that is to hold a corner mark's picture. taken: areas of fields, mm.
+    """
+    for found in (_aruco(blank), _timing(blank, shapes), _corners(blank, shapes), _own(blank, marker, taken)):
+        if found is not None:
+            yield found
+
+
+def by_itself(reference: str) -> Marks:
+    """The form's own print, of which the file `reference` is a picture."""
+    return Marks(
+        text=f"{{method: reference, blank: {reference}}}",
+        rects=(),
+        why="no markers were found: pages are laid on the blank form itself",
+    )
+
+
+def _timing(blank: Blank, shapes: Sequence[Shape]) -> Marks | None:
+    tracks = find_tracks(shapes, blank)
+    if not tracks:
+        return None
+    return Marks(
+        text=f"{{method: timing, tracks: [{', '.join(track.text for track in tracks)}]}}",
+        rects=tuple(bar for track in tracks for bar in track.bars),
+        why=f"{sum(len(track.bars) for track in tracks)} timing marks",
+    )
+
+
+def _own(blank: Blank, marker: str, taken: Sequence[Rect]) -> Marks | None:
+    """A picture of the form's own in three or four corners."""
+    found = find_repeated(blank, taken)
+    if found is None:
+        return None
+    places = ", ".join(f"[{rect.x:.2f}, {rect.y:.2f}]" for rect in found.rects)
+    size = f"[{found.rects[0].width:.2f}, {found.rects[0].height:.2f}]"
+    return Marks(
+        text=f"{{method: corners, marker: {marker}, size: {size}, at: [{places}]}}",
+        rects=found.rects,
+        why=f"{len(found.rects)} equal pictures in the corners",
+        picture=found.picture,
     )
 
 

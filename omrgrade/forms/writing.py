@@ -42,7 +42,7 @@ _COLOURS: dict[str, Colour] = {
 }
 
 
-def template_text(name: str, blank: Blank, picture: str, marks: Marks, layout: Layout) -> str:
+def template_text(name: str, blank: Blank, picture: str, marks: Marks, *, layout: Layout) -> str:
     """The template as YAML; `picture` is the blank form's file beside it."""
     lines = [
         "omrgrade: 1",
