@@ -105,12 +105,23 @@ class OnnxClassifier:
 
 def load_classifier(path: str | Path | None = None, *, threads: int = 1) -> OnnxClassifier:
     """Load `path` (default: the bundled model) with the card beside it; ModelError says what is wrong."""
-    model = bundled("models", "digits.onnx") if path is None else Path(path)
-    return classifier_from(*model_files(path), threads=threads, where=model)
+    return classifier_from(*model_files(path), threads=threads, where=_model_path(path))
+
+
+def load_card(path: str | Path | None = None) -> ModelCard:
+    """The card of a model, known to be its own, without loading the network."""
+    return _own_card(
+        *model_files(path), where=bundled("models", "digits.onnx") if path is None else Path(path)
+    )
 
 
 def classifier_from(network: bytes, card: bytes, *, threads: int = 1, where: Path) -> OnnxClassifier:
     """A classifier from the bytes of its two files; `ModelError` where they do not belong together."""
+    return OnnxClassifier(network, _own_card(network, card, where=where), threads=threads, where=str(where))
+
+
+def _own_card(network: bytes, card: bytes, *, where: Path) -> ModelCard:
+    """The card as a record; `ModelError` if it is another network's."""
     card_file = where.with_suffix(".json")
     parsed = card_from_json(card.decode("utf-8", "replace"), where=str(card_file))
     digest = hashlib.sha256(network).hexdigest()
@@ -121,13 +132,17 @@ def classifier_from(network: bytes, card: bytes, *, threads: int = 1, where: Pat
             fix=f"restore {where.name} and {card_file.name} together, or train again",
             received=digest,
         )
-    return OnnxClassifier(network, parsed, threads=threads, where=str(where))
+    return parsed
 
 
 def model_files(path: str | Path | None = None) -> tuple[bytes, bytes]:
     """The bytes of a model's two files, the network and its card; None is the bundled model."""
-    model = bundled("models", "digits.onnx") if path is None else Path(path)
+    model = _model_path(path)
     return _read(model), _read(model.with_suffix(".json"))
+
+
+def _model_path(path: str | Path | None) -> Path:
+    return bundled("models", "digits.onnx") if path is None else Path(path)
 
 
 def card_to_json(card: ModelCard) -> str:

@@ -16,8 +16,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -39,6 +40,8 @@ WINDOW = 3
 MEMORY = 4 << 30
 """Bytes that reading may take in a process: a page of 170 million pixels with transparency needs 1.5 GB,
 while some PDFs of a few bytes take all there is."""
+FEW_PAGES = 16
+"""Up to so many are read before a second process is ready and has caught up."""
 CHUNK_TIMEOUTS = 2
 """A chunk is given up after so many times the seconds of a page: ordinary pages take a small part of them."""
 
@@ -67,6 +70,11 @@ def make_engine(
         return DaskEngine(cluster, jobs, page_timeout)
     jobs = jobs or available_cores()
     return SerialEngine(page_timeout) if jobs == 1 else ProcessEngine(jobs, page_timeout)
+
+
+def default_jobs(pages: int) -> int:
+    """Processes worth starting for so many pages: each takes about a second to load."""
+    return 1 if pages < FEW_PAGES else available_cores()
 
 
 def available_cores() -> int:
@@ -233,10 +241,15 @@ class ProcessEngine:
     def __init__(self, jobs: int, page_timeout: float | None = None) -> None:
         self.jobs = jobs
         self.page_timeout = page_timeout
+        self._early: list[_Worker] = []
+
+    def start(self, module: str) -> None:
+        """Start all workers before there is work; meanwhile they import `module`, which they will need."""
+        self._early += [_start_worker(None, module) for _ in range(self.jobs - len(self._early))]
 
     def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
         """See `Engine.map`. Closing the iterator, or Ctrl-C, ends the workers; what was yielded stays."""
-        run = _Run(work, iter(chunks), self.jobs, self.page_timeout or math.inf)
+        run = _Run(work, iter(chunks), self.jobs, self.page_timeout or math.inf, self._early)
         try:
             yield from run.results()
         finally:
@@ -246,8 +259,12 @@ class ProcessEngine:
 class _Run:
     """One call of `ProcessEngine.map`: the workers, what they do, and what waits for its turn."""
 
-    def __init__(self, work: Work, chunks: Iterator[Chunk], jobs: int, page_timeout: float) -> None:
+    def __init__(
+        self, work: Work, chunks: Iterator[Chunk], jobs: int, page_timeout: float, early: list[_Worker]
+    ) -> None:
+        """early: workers that were started already and wait for work; taken from there."""
         self._work = work
+        self._early = early
         self._page_timeout = page_timeout
         self._chunks = enumerate(chunks)
         self._jobs = jobs
@@ -270,15 +287,17 @@ class _Run:
             self._listen()
 
     def stop(self) -> None:
-        for worker in self._workers:
+        every = [*self._workers, *self._early]
+        for worker in every:
             worker.pipe.close()
             worker.process.terminate()
-        for worker in self._workers:
+        for worker in every:
             worker.process.join(5)
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
         self._workers.clear()
+        self._early.clear()
 
     def _hand_out(self) -> None:
         """Give every idle worker a task; workers are started only when there is something for them to do."""
@@ -306,13 +325,12 @@ class _Run:
         return Task(index=index, first=0, pages=list(chunk)) if chunk else self._take_task()
 
     def _start(self) -> _Worker:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
-        with _interrupts_ignored():  # inherited, so that Ctrl-C does not hit a worker while it still loads
-            process.start()
-        theirs.close()
-        worker = _Worker(process, ours)
+        if self._early:
+            worker = self._early.pop()
+            with suppress(OSError):  # a worker that died already is noticed when it gets its task
+                worker.pipe.send(self._work)
+        else:
+            worker = _start_worker(self._work)
         self._workers.append(worker)
         return worker
 
@@ -369,6 +387,17 @@ class _Run:
             self._again.extend(one_by_one(task))
 
 
+def _start_worker(work: Work | None, module: str = "") -> _Worker:
+    """A process that reads; without work it imports `module` and waits to be told."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, work, module), daemon=True)
+    with _interrupts_ignored():  # inherited, so that Ctrl-C does not hit a worker while it still loads
+        process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
@@ -384,13 +413,16 @@ def _interrupts_ignored() -> Iterator[None]:
 _READY = "ready"
 
 
-def _serve(pipe: Connection, work: Work) -> None:
-    """A worker's life: load, then read chunks until the pipe closes."""
+def _serve(pipe: Connection, work: Work | None, module: str) -> None:
+    """A worker's life: load what the work needs, then read chunks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     import cv2
 
     cv2.setNumThreads(1)  # as many processes as cores: threads of their own would only get in their way
     try:
+        if work is None:
+            import_module(module)
+            work = pipe.recv()
         reader = work()
         pipe.send(_READY)
         with bounded_memory(MEMORY):

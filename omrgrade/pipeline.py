@@ -18,7 +18,7 @@ from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, classifier_from, load_classifier, model_files
 from omrgrade.corrections import other_templates
 from omrgrade.cropping import crop_boxes, upright_preview
-from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, available_cores, make_engine
+from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, SerialEngine, default_jobs, make_engine
 from omrgrade.errors import OmrgradeError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
@@ -29,6 +29,7 @@ from omrgrade.normalize import WORK_SIDE
 from omrgrade.normalize.strings import segment
 from omrgrade.numbers import read_point, read_sign
 from omrgrade.reading import policy_for as policy_for  # the door to these is here
+from omrgrade.reading import policy_of as policy_of
 from omrgrade.reading import read_boxes as read_boxes
 from omrgrade.reading import read_crops as read_crops
 from omrgrade.reading import read_numbers as read_numbers
@@ -63,7 +64,6 @@ BUBBLE_MARGIN = 0.7  # mm
 BUBBLE_SCALE = 8.0  # px/mm
 BUBBLE_RIM, BUBBLE_SIDE = 0.12, 44.0  # of large ones: margin in parts of the side, and px across
 CHUNK = 4  # pages a worker reads at once: enough to fill the classifier's batches, few enough to lose
-FEW_PAGES = 16  # up to so many are read before a second process is ready and has caught up
 
 
 def read_page(
@@ -323,11 +323,6 @@ def _questions(page: _Page, template: Template) -> Iterator[tuple[list[Crop], tu
 # ---------------------------------------------------------------- batches
 
 
-def default_jobs(pages: int) -> int:
-    """Processes worth starting for so many pages: each takes about a second to load."""
-    return 1 if pages < FEW_PAGES else available_cores()
-
-
 def grade_batch(
     paths: Sequence[str | Path | PageRef],
     template: Template,
@@ -343,6 +338,7 @@ def grade_batch(
     limits: Limits | None = None,
     previews: bool = True,
     cluster: str | None = None,
+    engine: Engine | None = None,
     progress: Callable[[PageReading], object] | None = None,
 ) -> Batch:
     """Read every page of files and folders, or the pages that `find_pages` found, and mark them.
@@ -352,8 +348,9 @@ def grade_batch(
     policy are the same; page previews are then kept there only. exclude: files and folders not to be read.
     page_timeout: seconds after which a page is read again alone, and then given up. limits: what a file may
     ask for. previews: whether pages that were found bring a picture of themselves. cluster: address of a Dask
-    scheduler whose workers are to read, or "local". progress: called with each page once it is read. Ctrl-C
-    ends the reading, not the marking: see `Batch.interrupted`.
+    scheduler whose workers are to read, or "local". engine: what is to read instead of one of so many `jobs`.
+    progress: called with each page once it is read. Ctrl-C ends the reading, not the marking: see
+    `Batch.interrupted`.
     """
     found = [path for path in paths if isinstance(path, PageRef)]
     others = [path for path in paths if not isinstance(path, PageRef)]
@@ -367,7 +364,7 @@ def grade_batch(
     pages: list[PageReading] = []
     interrupted = False
     try:
-        for places, chunk in _read(work, todo, store, jobs, page_timeout, cluster):
+        for places, chunk in _read(work, todo, store, jobs, page_timeout, cluster, engine):
             if store is not None:  # an empty store is falsy
                 _keep(store, chunk, places)
             else:
@@ -388,6 +385,7 @@ def _read(
     jobs: int | None,
     page_timeout: float | None,
     cluster: str | None,
+    engine: Engine | None,
 ) -> Iterator[tuple[list[int], list[PageReading]]]:
     """The readings of pages, chunk by chunk, with their positions.
 
@@ -402,8 +400,8 @@ def _read(
         deadly = [place for place in places if page_key(place[1]) in suspects]
         yield from _map(ProcessEngine(1, page_timeout), work, deadly)
         places = [place for place in places if page_key(place[1]) not in suspects]
-    jobs = jobs or default_jobs(len(places))
-    yield from _map(make_engine(jobs, page_timeout=page_timeout), work, places, store if jobs == 1 else None)
+    engine = engine or make_engine(jobs or default_jobs(len(places)), page_timeout=page_timeout)
+    yield from _map(engine, work, places, store if isinstance(engine, SerialEngine) else None)
 
 
 def _map(

@@ -17,18 +17,22 @@ from omrgrade.normalize import normalize_all
 from omrgrade.normalize.strings import segment
 from omrgrade.numbers import read_number
 from omrgrade.numbers.hand import of_one_hand
-from omrgrade.records import BoxReading, Crop, Ink, Policy
+from omrgrade.records import BoxReading, Crop, Ink, ModelCard, Policy
 
 Grey = NDArray[np.uint8]
 
 
 def policy_for(classifier: Classifier, *, max_error: float | None = None) -> Policy:
-    """The default policy with the thresholds that the model's card brings.
+    """`policy_of` a classifier's card."""
+    return policy_of(classifier.card, max_error=max_error)
+
+
+def policy_of(card: ModelCard, *, max_error: float | None = None) -> Policy:
+    """The default policy with the thresholds that a model's card brings.
 
     max_error: share (0-1) of the accepted digits that may be wrong. The threshold that keeps to it, with 95 %
     confidence on paper like the card's calibration set, replaces the card's own; `ModelError` without one.
     """
-    card = classifier.card
     if unknown := sorted(card.thresholds.keys() - {f.name for f in fields(Policy)}):
         raise ModelError(
             "the model card has thresholds that this version does not know",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omrgrade.classify import calibrate, card_from_json, card_to_json, load_classifier
+from omrgrade.classify import calibrate, card_from_json, card_to_json, load_card, load_classifier
 from omrgrade.errors import ModelError
 from omrgrade.records import ModelCard
 from omrgrade.resources import bundled
@@ -84,12 +84,17 @@ def test_missing_card(model):
         load_classifier(model)
 
 
-def test_damaged_model_differs_from_its_card(model):
+@pytest.mark.parametrize("load", [load_classifier, load_card])
+def test_damaged_model_differs_from_its_card(model, load):
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
     with pytest.raises(ModelError, match="sha256 differs"):
-        load_classifier(model)
+        load(model)
+
+
+def test_the_card_alone_is_the_loaded_models():
+    assert load_card() == load_classifier().card
 
 
 def test_model_that_is_no_onnx(model):

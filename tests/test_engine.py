@@ -1,5 +1,6 @@
 """Every engine gives the same readings in the same order, whatever breaks on the way."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -92,6 +93,23 @@ def test_a_dead_worker_costs_only_its_page_which_is_retried_once_alone(tmp_path)
 def test_what_no_page_can_help_ends_the_run(engine):
     with pytest.raises(ModelError, match="no model"):
         list(engine.map(Work("bad model"), chunks(["a"])))
+
+
+def test_workers_started_before_there_is_work_read_like_others_and_end_with_the_run():
+    engine = ProcessEngine(2)
+    engine.start("json")
+    assert len(multiprocessing.active_children()) == 2
+    for names in ([["a"]], [["slow a"], ["b"], ["c"]]):  # one of them is not needed; none is left over
+        found = [[r.source for r in readings] for readings in engine.map(Work(), chunks(*names))]
+        assert found == names
+        assert not multiprocessing.active_children()
+
+
+def test_what_a_worker_started_early_cannot_load_ends_the_run():
+    engine = ProcessEngine(1)
+    engine.start("omrgrade.no_such_module")
+    with pytest.raises(ModuleNotFoundError):
+        list(engine.map(Work(), chunks(["a"])))
 
 
 def test_workers_that_cannot_start_end_the_run():

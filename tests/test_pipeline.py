@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from classroom import ANSWERS, save, slip_pixels, write_slip
 
-from omrgrade import pipeline
+from omrgrade import engine, pipeline
 from omrgrade.classify import load_classifier
+from omrgrade.engine import FEW_PAGES, default_jobs
 from omrgrade.errors import ModelError, OmrgradeError
 from omrgrade.images import find_pages, read_scan
 from omrgrade.key import load_key
 from omrgrade.outputs import write_outputs
 from omrgrade.pipeline import (
-    FEW_PAGES,
-    default_jobs,
     grade_batch,
     policy_for,
     read_boxes,
@@ -333,7 +332,7 @@ def test_ctrl_c_between_keeping_and_counting_loses_no_page(folder, tmp_path):
 
 
 def test_few_pages_are_read_in_this_process(monkeypatch):
-    monkeypatch.setattr(pipeline, "available_cores", lambda: 6)
+    monkeypatch.setattr(engine, "available_cores", lambda: 6)
     assert [default_jobs(n) for n in (1, FEW_PAGES - 1, FEW_PAGES, 1000)] == [1, 1, 6, 6]
 
 

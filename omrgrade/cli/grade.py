@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import sys
 import time
@@ -19,6 +20,7 @@ from omrgrade.cli import INTERRUPTED
 from omrgrade.cli.following import needs_review, say_next
 
 if TYPE_CHECKING:
+    from omrgrade.engine import Engine
     from omrgrade.records import PageReading, Policy, RunInfo
 
 MOST_OVERLAYS = 100
@@ -145,35 +147,41 @@ def command(
         raise click.UsageError("--accept and --max-error both set the threshold: give one of them")
     if collate == "order" and len(template_names) == 1:
         raise click.UsageError("--collate order is for several pages a pupil: give -t once for each")
-    from omrgrade.classify import load_classifier
+    started, clock = datetime.now().astimezone(), time.monotonic()
+    engine = _engine(jobs, page_timeout, cluster) if jobs else None
+    from omrgrade.engine import default_jobs
     from omrgrade.images import find_pages
-    from omrgrade.kept import RUN_FILE, KeptRun, keep_run
     from omrgrade.key import load_key, unkeyed_items
-    from omrgrade.outputs import WRITERS, check_directory, check_no_file, write_results
-    from omrgrade.outputs.results import doubtful_pages
-    from omrgrade.outputs.stored import stored_results
-    from omrgrade.outputs.summary import marks_table, summary
-    from omrgrade.pipeline import default_jobs, grade_batch, policy_for
     from omrgrade.records import Limits
     from omrgrade.roster import load_roster
-    from omrgrade.store import Store
     from omrgrade.template import load_template
     from omrgrade.template.pages import sheet_set
 
-    started, clock = datetime.now().astimezone(), time.monotonic()
     template = sheet_set([load_template(name) for name in template_names], in_order=collate == "order")
     key = load_key(key_path, template) if key_path else None
     roster = load_roster(roster_path) if roster_path else None
-    classifier = load_classifier(model)
-    policy = policy_for(classifier, max_error=max_error)
-    if accept is not None:
-        policy = replace(policy, accept=accept, accept_number=accept)
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
     limits = Limits(megapixels=max_megapixels, pages=max_pages, megabytes=max_megabytes)
     pages = find_pages(scans, exclude=own, limits=limits)
     drawn = "none" if no_overlays else overlays or ("all" if len(pages) <= MOST_OVERLAYS else "none")
     jobs = jobs or default_jobs(len(pages))
+    engine = engine or _engine(jobs, page_timeout, cluster)
+    # not before workers may have been started, which load what they need meanwhile
+    from omrgrade.classify import load_card
+    from omrgrade.kept import RUN_FILE, KeptRun, keep_run
+    from omrgrade.outputs import WRITERS, check_directory, check_no_file, write_results
+    from omrgrade.outputs.results import doubtful_pages
+    from omrgrade.outputs.stored import stored_results
+    from omrgrade.outputs.summary import marks_table, summary
+    from omrgrade.pipeline import grade_batch, policy_of
+    from omrgrade.store import Store
+
+    card = load_card(model)
+    policy = policy_of(card, max_error=max_error)
+    if accept is not None:
+        policy = replace(policy, accept=accept, accept_number=accept)
     check_no_file(output)
+    gc.freeze()  # what has been loaded stays: it need not be searched for garbage again and again
     with Store.resume(output / RUN_FILE) as store:
         check_directory(output)
         with _progress(len(pages), verbose=verbose, quiet=quiet) as progress:
@@ -189,6 +197,7 @@ def command(
                 page_timeout=page_timeout,
                 cluster=cluster,
                 limits=limits,
+                engine=engine,
                 previews=drawn != "none",
                 progress=progress,
             )
@@ -197,7 +206,7 @@ def command(
             template=template,
             key=key,
             roster=roster,
-            info=_run_info(started, classifier.card.sha256, policy, scans, jobs),
+            info=_run_info(started, card.sha256, policy, scans, jobs),
             model=str(model.resolve()) if model else "",
             seconds=batch.seconds,
             interrupted=batch.interrupted,
@@ -223,6 +232,16 @@ def command(
     if not quiet and not batch.interrupted:
         say_next(output, review=needs_review(batch))
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
+
+
+def _engine(jobs: int, page_timeout: float, cluster: str | None) -> Engine | None:
+    """What is to read; None for a cluster. Its processes are started at once."""
+    from omrgrade.engine import ProcessEngine, make_engine
+
+    engine = None if cluster else make_engine(jobs, page_timeout=page_timeout)
+    if isinstance(engine, ProcessEngine):
+        engine.start("omrgrade.pipeline")
+    return engine
 
 
 def _run_info(started: datetime, model: str, policy: Policy, scans: tuple[str, ...], jobs: int) -> RunInfo:
