@@ -13,6 +13,7 @@ from omrgrade.records import Rect, Role
 ROW_WORDS = 22.0  # mm to the left of a row within which its number stands
 HEADING = 24.0  # mm above a block within which its heading stands
 LINE = 150.0  # mm: the longest line of words before a box
+ABOVE = 8.0  # mm above a bubble in which its label stands
 COLUMN_HEADING = 12.0  # mm above a column of boxes
 SENTENCE = 2.5  # mm: words nearer to one another belong together
 
@@ -20,7 +21,9 @@ _NUMBER = re.compile(r"[QqFfNn]?[o.]?\s?\(?(\d{1,3})[.):*]*")
 _WHOSE = re.compile(
     r"student|pupil|roll|candidate|matric|learner|examinee|\bid\b|sch[uü]ler|number|\bno\b", re.I
 )
-_WHAT = re.compile(r"course|subject|test|form|class|phone|date|name|code|series|version|booklet|exam", re.I)
+_WHAT = re.compile(  # whole beginnings of words: "candidate" is no date
+    r"\b(course|subject|test|form|class|phone|date|name|code|series|version|booklet|exam(?!inee))", re.I
+)
 
 
 class Words:
@@ -38,7 +41,7 @@ class Words:
     def beyond(self, rect: Rect, side: Literal["above", "left"]) -> str:
         """The short word right above or left of an outline."""
         if side == "above":
-            room = Rect(x=rect.x, y=rect.y - 4.5, width=rect.width, height=4.4)
+            room = Rect(x=rect.x - 0.5, y=rect.y - ABOVE, width=rect.width + 1, height=ABOVE - 0.1)
         else:
             room = Rect(x=rect.x - 5.5, y=rect.y, width=5.4, height=rect.height)
         found = [word for word in self.words if _within(word.area.centre, room)]
