@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from warped_pages import CONDITIONS, METHODS, other_papers, warped_page, with_method
+from tabletop import SETTINGS, Photo, take_photo
+from warped_pages import CONDITIONS, METHODS, WarpedPage, other_papers, warped_page, with_method
 
 from omrgrade.errors import RegistrationError
 from omrgrade.images import find_pages, read_scan
@@ -28,8 +29,24 @@ from omrgrade.registration import register
 from omrgrade.template import bundled_templates
 
 TEMPLATES = ("numeric-a4", "choice-a4", "mixed-letter")
+TABLE = "on a table: "
+"""Begins the names of `tabletop.SETTINGS` among the conditions."""
 CLOSE, FAR = 0.5, 1.5
 """mm: a page is registered when every box is nearer; none may be accepted of which one is farther off."""
+
+
+def make(template: Template, condition: str, seed: int) -> WarpedPage | Photo:
+    """A page under one of the conditions."""
+    if condition.startswith(TABLE):
+        return take_photo(template, SETTINGS[condition.removeprefix(TABLE)], seed)
+    return warped_page(template, CONDITIONS[condition], seed)
+
+
+def kind(condition: str) -> str:
+    """With which pages those under a condition are counted."""
+    if condition.startswith(TABLE):
+        return "on a table"
+    return "photo" if CONDITIONS[condition].photo else "scanner"
 
 
 def run(method: str, condition: str, pages: int, seed: int) -> tuple[list[float], int, int, float]:
@@ -37,7 +54,7 @@ def run(method: str, condition: str, pages: int, seed: int) -> tuple[list[float]
     policy, worst, refused, flagged, seconds = Policy(), [], 0, 0, 0.0
     for n in range(pages):
         template = with_method(TEMPLATES[n % len(TEMPLATES)], method)
-        page = warped_page(template, CONDITIONS[condition], seed + n)
+        page = make(template, condition, seed + n)
         started = time.process_time()
         try:
             found = register(
@@ -55,12 +72,12 @@ def run(method: str, condition: str, pages: int, seed: int) -> tuple[list[float]
 
 
 def sweep(methods: list[str], conditions: list[str], pages: int, seed: int) -> None:
-    """Print a Markdown table, and the shares over scanner and photo conditions."""
+    """Print a Markdown table, and the shares over scanner, photo and tabletop conditions."""
     print(
         "| method | condition | pages | refused % | worst box mm | within 0.5 mm % | flagged % | s a page |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    total: dict[tuple[str, bool], list[int]] = {}
+    total: dict[tuple[str, str], list[int]] = {}
     for method in methods:
         for condition in conditions:
             worst, refused, flagged, seconds = run(method, condition, pages, seed)
@@ -71,13 +88,13 @@ def sweep(methods: list[str], conditions: list[str], pages: int, seed: int) -> N
                 f"| {100 * flagged / pages:.0f} | {seconds / pages:.2f} |",
                 flush=True,
             )
-            counts = total.setdefault((method, CONDITIONS[condition].photo), [0, 0, 0])
+            counts = total.setdefault((method, kind(condition)), [0, 0, 0])
             counts[0] += pages
             counts[1] += close
             counts[2] += sum(distance > FAR for distance in worst)
     print("\n| method | pages | registered to 0.5 mm % | accepted beyond 1.5 mm |\n|---|---|---|---|")
-    for (method, photo), (count, close, far) in total.items():
-        print(f"| {method} | {count} {'photo' if photo else 'scanner'} | {100 * close / count:.1f} | {far} |")
+    for (method, what), (count, close, far) in total.items():
+        print(f"| {method} | {count} {what} | {100 * close / count:.1f} | {far} |")
 
 
 def foreign(methods: list[str], pages: int, seed: int, folder: Path | None) -> None:
@@ -133,7 +150,9 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=10, help="pages a method and condition")
     parser.add_argument("--seed", type=int, default=5000, help="first seed")
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
-    parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS))
+    parser.add_argument(
+        "--conditions", nargs="+", default=[*CONDITIONS, *(TABLE + name for name in SETTINGS)]
+    )
     parser.add_argument("--foreign", type=int, default=0, help="foreign pages a template and method")
     parser.add_argument("--papers", type=Path, help="a folder of other pages to show on top")
     options = parser.parse_args()
