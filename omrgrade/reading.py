@@ -58,17 +58,19 @@ def read_boxes(
     *,
     classifier: Classifier | None = None,
     policy: Policy | None = None,
+    papers: Sequence[Hashable] = (),
 ) -> list[BoxReading]:
     """Read box crops, each (h, w) uint8 grey, dark ink on light paper, printed outline included if any.
 
-    One reading an image, in order. Without a classifier the bundled one is loaded.
+    One reading an image, in order. Without a classifier the bundled one is loaded. papers: which paper each
+    is from, if known: see `read_crops`.
     """
     for image in images:
         if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"a box must be uint8 (h, w) grey (received {image.dtype} {image.shape})")
     classifier = classifier or load_classifier()
     crops = [Crop(pixels=image, margin=0) for image in images]
-    return read_crops(crops, classifier, policy or policy_for(classifier))
+    return read_crops(crops, classifier, policy or policy_for(classifier), papers)
 
 
 def read_crops(

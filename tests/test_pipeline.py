@@ -28,6 +28,7 @@ from omrgrade.records import Crop, ModelCard, PageRef, Policy, Scan
 from omrgrade.registration.geometry import project
 from omrgrade.store import Store
 from omrgrade.template import load_template
+from omrgrade.training.boxes import LabelledBoxes, read_all
 
 # ---------------------------------------------------------------- boxes
 
@@ -162,6 +163,18 @@ def test_an_unclear_digit_counts_for_more_on_a_page_of_clear_ones():
     assert first(policy, papers) == "read"
     assert first(policy, list(range(len(crops)))) == "review"  # each on a page of its own
     assert first(dataclasses.replace(policy, beside=False), papers) == "review"
+
+
+def test_labelled_boxes_of_one_group_are_of_one_paper():
+    count = 31
+    images = np.stack([box("1")] * count)
+
+    def first(groups):
+        boxes = LabelledBoxes(images=images, truth=np.ones(count, np.int64), groups=np.array(groups))
+        return read_all(boxes, Unsure(), Policy(accept=0.95))[0].status
+
+    assert first(["page"] * count) == "read"
+    assert first([f"page {n}" for n in range(count)]) == "review"
 
 
 def test_the_models_thresholds_count_unless_others_are_given():

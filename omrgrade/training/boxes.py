@@ -64,13 +64,14 @@ def load_boxes(path: str | Path, *, numbers: bool = False) -> LabelledBoxes:
 
 
 def read_all(boxes: LabelledBoxes, classifier: Classifier, policy: Policy | None = None) -> list[BoxReading]:
-    """What the box reader makes of every crop, in order; numbers of one group are of one paper."""
+    """What the box reader makes of every crop, in order; those of one group are of one paper."""
     from omrgrade.pipeline import policy_for, read_boxes, read_numbers
 
+    papers = boxes.groups.tolist()
     if boxes.numbers:
         crops = [Crop(pixels=image, margin=0) for image in boxes.images]
-        return read_numbers(crops, classifier, policy or policy_for(classifier), boxes.groups.tolist())
-    return read_boxes(boxes.images, classifier=classifier, policy=policy)
+        return read_numbers(crops, classifier, policy or policy_for(classifier), papers)
+    return read_boxes(boxes.images, classifier=classifier, policy=policy, papers=papers)
 
 
 def score_boxes(boxes: LabelledBoxes, readings: Sequence[BoxReading]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from omrgrade.training.boxes import BLANK, NOT_DIGIT, load_boxes
 from omrgrade.training.calibration import simulated_boxes
 from omrgrade.training.data import load_mnist
 
-Reader = Callable[[Sequence[Crop]], list[BoxReading]]
+Reader = Callable[[Sequence[Crop], Sequence[str]], list[BoxReading]]
+"""Crops, and which paper each is from, if known -> readings."""
 NAIVE_ACCEPT = 0.99
 
 
@@ -34,13 +35,13 @@ def whole_reader(classifier: OnnxClassifier) -> Reader:
     policy = policy_for(classifier)
     if not classifier.card.thresholds:
         policy = replace(policy, accept=NAIVE_ACCEPT)
-    return lambda crops: read_crops(crops, classifier, policy)
+    return lambda crops, papers: read_crops(crops, classifier, policy, papers)
 
 
 def naive_reader(classifier: OnnxClassifier) -> Reader:
     """The crop inverted and resized to 28x28: what a first attempt does."""
 
-    def read(crops: Sequence[Crop]) -> list[BoxReading]:
+    def read(crops: Sequence[Crop], papers: Sequence[str]) -> list[BoxReading]:
         images = np.stack([255 - cv2.resize(c.pixels, (28, 28), interpolation=cv2.INTER_AREA) for c in crops])
         chances = classifier.probabilities(images)[:, :10]
         return [
@@ -104,22 +105,23 @@ def main() -> None:
             "textbook, naive": naive_reader(seed),
         }
     test = load_mnist().test
-    sets: dict[str, tuple[list[Crop], np.ndarray]] = {
-        "MNIST test": (as_boxes(test.images), test.labels.astype(int)),
-        "simulated scans": simulated_boxes(test, 6000, seed=90),
+    sets: dict[str, tuple[list[Crop], np.ndarray, list[str]]] = {
+        "MNIST test": (as_boxes(test.images), test.labels.astype(int), ["MNIST"] * len(test.images)),
+        "simulated scans": (*simulated_boxes(test, 6000, seed=90), []),
     }
     for pair in options.boxes:
         name, path = pair.split("=", 1)
         labelled = load_boxes(path)
-        sets[name] = [Crop(pixels=image, margin=0) for image in labelled.images], labelled.truth
+        crops = [Crop(pixels=image, margin=0) for image in labelled.images]
+        sets[name] = crops, labelled.truth, labelled.groups.tolist()
     print(
         "| paper | reader | right % | wrong, unflagged % | under review % | empty as empty % "
         "| empty as digit % | other ink accepted % |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for paper, (crops, truth) in sets.items():
+    for paper, (crops, truth, papers) in sets.items():
         for name, reader in readers.items():
-            print(row(f"{paper} | {name}", reader(crops), truth), flush=True)
+            print(row(f"{paper} | {name}", reader(crops, papers), truth), flush=True)
 
 
 if __name__ == "__main__":
