@@ -16,7 +16,7 @@ from omrgrade.errors import ModelError
 @click.option(
     "--boxes",
     type=click.Path(path_type=Path),
-    help="Labelled box crops (.npz with x, y, group) instead of MNIST.",
+    help="Labelled box crops (.npz with x, y, group: the paper each is from) instead of MNIST.",
 )
 @click.option(
     "--kind",
