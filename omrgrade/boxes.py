@@ -61,17 +61,17 @@ def faint_view(plain: NDArray[np.float32], faint: NDArray[np.float32]) -> NDArra
     return both_views(plain, faint)
 
 
-def among_others(probabilities: NDArray[np.float32], plain: NDArray[np.bool_]) -> NDArray[np.float32]:
+def among_others(probabilities: NDArray[np.float32], written: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Class probabilities (N, C) of a paper's digit boxes, once the others have told how its boxes are used.
 
     The network expects one piece of ink in ten to be no digit. Whoever filled thirty boxes with digits hardly
     ticked the next; who struck out three may have struck out a fourth. So each box is given the share of
     other ink that is to be expected of this paper, from its other boxes (a beta prior), in place of the
     network's (Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
-    plain: (N,) boxes whose ink is no question of print. The others, and boxes in which two views contradict
-    one another, stay as they are: their doubt is another.
+    written: (N,) boxes that are not empty. The others, and boxes in which two views contradict one another,
+    stay as they are: their doubt is another.
     """
-    plain = plain & (probabilities.sum(axis=1) > 0.999)
+    plain = written & (probabilities.sum(axis=1) > 0.999)
     if probabilities.shape[1] == len(DIGITS) or not plain.any():
         return probabilities
     other, digit = OTHER_INK

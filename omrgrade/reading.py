@@ -82,10 +82,10 @@ def read_crops(
     """
     inks = normalize_all(crops)
     found = classify_views(inks, classifier)
-    plain = np.array([not ink.empty and ink.uncut is None for ink in inks], bool)
+    written = np.array([not ink.empty for ink in inks], bool)
     for paper in dict.fromkeys(papers if policy.beside else ()):
         own = [n for n, other in enumerate(papers) if other == paper]
-        found[own] = among_others(found[own], plain[own])
+        found[own] = among_others(found[own], written[own])
     return [read_box(ink, probabilities, policy) for ink, probabilities in zip(inks, found, strict=True)]
 
 
