@@ -40,6 +40,8 @@ WINDOW = 3
 MEMORY = 4 << 30
 """Bytes that reading may take in a process: a page of 170 million pixels with transparency needs 1.5 GB,
 while some PDFs of a few bytes take all there is."""
+PATIENCE = 5.0
+"""Seconds that a thread is given to end by itself."""
 FEW_PAGES = 16
 """Up to so many are read before a second process is ready and has caught up."""
 CHUNK_TIMEOUTS = 2
@@ -99,17 +101,30 @@ class SerialEngine:
 
     def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
         """See `Engine.map`."""
-        reader, timeout = work(), self.page_timeout
-        rest = iter(chunks)
         with _one_thread():
-            for chunk in rest:
+            if self.page_timeout is None:
+                reader = work()
+                yield from (_read(reader, chunk) for chunk in chunks)
+            else:
+                with bounded_memory(MEMORY):
+                    yield from self._in_time(work, iter(chunks), self.page_timeout)
+
+    def _in_time(self, work: Work, chunks: Iterator[Chunk], timeout: float) -> Iterator[list[PageReading]]:
+        """One chunk is read ahead: the caller keeps readings on disk, which is mostly waiting."""
+        reader, seconds = work(), CHUNK_TIMEOUTS * timeout
+        begun = _begin(reader, chunks, seconds)
+        try:
+            while begun:
                 try:
-                    with bounded_memory(MEMORY if timeout else None):
-                        readings = read_in_time(reader, chunk, timeout and CHUNK_TIMEOUTS * timeout)
+                    readings = begun.result()
                 except TimeoutError:
-                    yield from ProcessEngine(1, timeout).map(work, chain([chunk], rest))
+                    yield from ProcessEngine(1, timeout).map(work, chain([begun.chunk], chunks))
                     return
+                begun = _begin(reader, chunks, seconds)
                 yield readings
+        finally:
+            if begun:  # Ctrl-C: a thread must not be in the midst of a page when the program ends
+                begun.thread.join(PATIENCE)
 
 
 @contextmanager
@@ -126,13 +141,11 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def bounded_memory(most: int | None) -> Iterator[None]:
+def bounded_memory(most: int) -> Iterator[None]:
     """Let this process have so many bytes of memory: more is a `MemoryError`, or the end of a worker."""
     try:
         import resource
     except ImportError:  # Windows
-        most = None
-    if most is None:
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
@@ -145,25 +158,41 @@ def bounded_memory(most: int | None) -> Iterator[None]:
 
 
 def read_in_time(reader: Reader, chunk: Chunk, seconds: float | None) -> list[PageReading]:
-    """Read a chunk in a thread; `TimeoutError` when it is not done in time, and then goes on regardless."""
-    if seconds is None:
-        return _read(reader, chunk)
-    answers: queue.SimpleQueue[list[PageReading] | BaseException] = queue.SimpleQueue()
+    """Read a chunk; `TimeoutError` when it is not done in time, and then the reading goes on regardless."""
+    return _read(reader, chunk) if seconds is None else _Begun(reader, chunk, seconds).result()
 
-    def run() -> None:
+
+class _Begun:
+    """A chunk that is being read in a thread."""
+
+    def __init__(self, reader: Reader, chunk: Chunk, seconds: float) -> None:
+        self.chunk = chunk
+        self.thread = threading.Thread(target=self._run, args=(reader,), daemon=True)
+        self._late = time.monotonic() + seconds
+        self._answers: queue.SimpleQueue[list[PageReading] | BaseException] = queue.SimpleQueue()
+        self.thread.start()
+
+    def _run(self, reader: Reader) -> None:
         try:
-            answers.put(_read(reader, chunk))
+            self._answers.put(_read(reader, self.chunk))
         except BaseException as error:
-            answers.put(error)
+            self._answers.put(error)
 
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+    def result(self) -> list[PageReading]:
+        """The readings, or what reading raised; `TimeoutError` once it has taken too long."""
+        try:
+            answer = self._answers.get(timeout=max(0.0, self._late - time.monotonic()))
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def _begin(reader: Reader, chunks: Iterator[Chunk], seconds: float) -> _Begun | None:
+    """Begin to read the next chunk, if there is one."""
+    chunk = next(chunks, None)
+    return None if chunk is None else _Begun(reader, chunk, seconds)
 
 
 def _read(reader: Reader, chunk: Chunk) -> list[PageReading]:

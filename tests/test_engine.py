@@ -187,6 +187,16 @@ def test_a_page_that_takes_too_long_is_tried_once_alone_then_listed(engine, tmp_
     assert log.read_text().splitlines().count("stuck") == with_engine
 
 
+def test_the_next_chunk_is_read_while_the_last_one_is_being_kept(tmp_path):
+    log = tmp_path / "log"
+    for readings in SerialEngine(60).map(Work(str(log)), chunks(["a"], ["b"], ["c"])):
+        following = {"a": "b", "b": "c", "c": "c"}[readings[0].source]
+        eventually = time.monotonic() + 20
+        while following not in log.read_text().split() and time.monotonic() < eventually:
+            time.sleep(0.01)
+        assert log.read_text().split()[-1] == following
+
+
 @pytest.mark.parametrize("engine", [SerialEngine(60), ProcessEngine(2, 60)], ids=["serial", "processes"])
 def test_a_page_that_wants_all_memory_costs_only_itself(engine):
     found = [r for rs in engine.map(Work(), chunks(["a", "greedy", "b"])) for r in rs]
