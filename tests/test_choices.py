@@ -247,6 +247,31 @@ def test_a_struck_out_mark_is_left_to_a_person_or_is_none(angles):
     assert said(read_bubbles([(crops, labels), *page()], Policy(), [True] + [False] * 12)[0]) == ""
 
 
+@pytest.mark.parametrize("angle", [8, 35, 140])
+@pytest.mark.parametrize("others", ["full", ""])
+def test_a_slip_of_the_pen_through_an_empty_bubble_is_no_sure_mark(angle, others):
+    crops, labels = question()
+    crops[3] = struck(crops[3], (angle,), reach=1.9)
+    boxes = read_bubbles([(crops, labels), *page(others)], Policy())[0]
+    assert (said(boxes), boxes[3].reason) == ("?D", "a line through it")
+
+
+def test_who_marks_by_strokes_through_bubbles_is_read():
+    questions = [question() for _ in range(12)]
+    for n, (crops, _) in enumerate(questions):
+        crops[n % 5] = struck(crops[n % 5], (50,), reach=1.5)
+    assert [said(boxes) for boxes in read(*questions)] == [LABELS[n % 5] for n in range(12)]
+
+
+@pytest.mark.parametrize("angles", [(45, 135), (20,)])
+def test_the_only_mark_of_a_page_is_seen_to_be_struck_out(angles):
+    """Its strokes were taken for this pupil's generous way of filling bubbles."""
+    crops, labels = question(C="full")
+    crops[2] = struck(crops[2], angles)
+    boxes = read_bubbles([(crops, labels), *(question() for _ in range(12))], Policy())[0]
+    assert boxes[2].reason == "struck out?"
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_marks_that_come_out_of_their_bubbles_are_not_struck_out(seed):
     """A pupil who fills generously: bulges of up to a quarter of the radius all round."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from omrgrade.choices.measuring import LEAST, Marks, Question, measure
-from omrgrade.choices.outside import beside, struck_out
+from omrgrade.choices.outside import beside, run_through, struck_out
 from omrgrade.choices.zones import Bools, Floats
 from omrgrade.records import BoxReading, Policy
 
@@ -54,13 +54,15 @@ def read_bubbles(
     """
     marks = measure(questions)
     levels = page_levels(marks, policy)
-    struck = struck_out(marks, [_plain(mark, levels, policy) > 0 for mark in marks], levels.usual)
+    plain = [_plain(mark, levels, policy) > 0 for mark in marks]
+    struck, through = struck_out(marks, plain, levels.usual), run_through(marks, plain, levels.usual)
     near = beside(marks, levels.usual)
     result = []
     for n, (_, labels) in enumerate(questions):
         none = struck[n] & bool(cancels and cancels[n])
         boxes = _read_question(_without(marks[n], none), labels, levels, policy)
-        boxes = _struck(boxes, struck[n] & ~none, labels)
+        boxes = _doubted(boxes, struck[n] & ~none, labels, "struck out?")
+        boxes = _doubted(boxes, through[n], labels, "a line through it")
         result.append(boxes if none.any() else _beside(boxes, near[n], labels))
     return result
 
@@ -120,10 +122,13 @@ def _without(marks: Marks, none: Bools) -> Marks:
     return replace(marks, dark=np.where(none, LEAST, marks.dark), area=np.where(none, LEAST, marks.area))
 
 
-def _struck(boxes: tuple[BoxReading, ...], struck: Bools, labels: Sequence[str]) -> tuple[BoxReading, ...]:
+def _doubted(
+    boxes: tuple[BoxReading, ...], which: Bools, labels: Sequence[str], reason: str
+) -> tuple[BoxReading, ...]:
+    """The marks, those in doubt that `which` says."""
     return tuple(
-        _doubt(label, 0.0, "struck out?") if crossed and box.status == "read" else box
-        for box, crossed, label in zip(boxes, struck, labels, strict=True)
+        _doubt(label, 0.0, reason) if doubted and box.status == "read" else box
+        for box, doubted, label in zip(boxes, which, labels, strict=True)
     )
 
 

@@ -41,6 +41,7 @@ class Marks:
     dark: Floats  # of the darkest ink, 0 paper .. 1 black
     area: Floats  # share (0-1) of the inside that ink of that darkness would cover
     around: Floats  # (n, SECTORS) darkest ink outside of the outline, by direction
+    middle: Floats  # (n, RAYS) darkest ink half way out
     near: Floats  # (n, RAYS) darkest ink just outside of the outline, finer by direction
     far: Floats  # (n, RAYS) lightest place from there on outwards
     room: Bools  # (n, RAYS) rays along which the crop shows enough to tell a stroke from a bulge
@@ -65,7 +66,7 @@ def measure(questions: Sequence[Question]) -> list[Marks]:
             marks, _ = _measured(chosen, margin, 1)
         ends = np.cumsum([len(labels) for _, labels in chosen])[:-1]
         parts = (np.split(values, ends) for values in (
-            marks.dark, marks.area, marks.around, marks.near, marks.far, marks.room,
+            marks.dark, marks.area, marks.around, marks.middle, marks.near, marks.far, marks.room,
         ))  # fmt: skip
         result |= {n: Marks(*part) for n, part in zip(members, zip(*parts, strict=True), strict=True)}
     return [result[n] for n in range(len(questions))]
@@ -201,11 +202,12 @@ def _marks(
         left = np.maximum((ink - share) / (1 - share), 0) / darkest[members]
         area[members] = np.maximum(np.where(left < CERTAIN, left * DOUBTED, left), LEAST)
         darkest[members[(left < NO_MORE) & (ink < UNLIKE * share)]] = LEAST
-    around, near, far = _outside(dark, where, groups)
+    around, middle, near, far = _strokes(dark, where, groups)
     marks = Marks(
         dark=darkest,
         area=area,
         around=around,
+        middle=middle,
         near=near,
         far=far,
         room=np.broadcast_to(where.room, far.shape),
@@ -234,13 +236,16 @@ def _inked(inside: Floats) -> tuple[Floats, Floats]:
     return dark.astype(np.float32), area.astype(np.float32)
 
 
-def _outside(dark: Floats, where: Zones, groups: Sequence[Group]) -> tuple[Floats, Floats, Floats]:
-    """`around`, `near` and `far` of `Marks`."""
-    around, near = _around(dark, where.sectors), _along(dark, where.near).max(axis=2)
-    every = np.concatenate([around, near, _along(dark, where.far).min(axis=2)], axis=1)
-    ends = around.shape[1], around.shape[1] + near.shape[1]
-    around, near, far = np.split(_unusual(every, groups), ends, axis=1)
-    return around, near, far
+def _strokes(dark: Floats, where: Zones, groups: Sequence[Group]) -> list[Floats]:
+    """`around`, `middle`, `near` and `far` of `Marks`."""
+    parts = [
+        _around(dark, where.sectors),
+        _along(dark, where.middle).max(axis=2),
+        _along(dark, where.near).max(axis=2),
+        _along(dark, where.far).min(axis=2),
+    ]
+    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+    return np.split(_unusual(np.concatenate(parts, axis=1), groups), ends, axis=1)
 
 
 def _around(dark: Floats, sectors: Sequence[Bools]) -> Floats:

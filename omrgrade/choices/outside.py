@@ -17,6 +17,9 @@ STROKE = RAYS // 8  # rays that a stroke covers where it comes out, at most: bro
 GENEROUS = 0.07  # share of the rays along which a pupil's usual mark comes out: of who fills so, only several
 # strokes are seen, where there is room for them, as two ends may be bulges
 STYLE = 0.4  # share of a page's marks: with more of them struck out, that is this pupil's way of marking
+SEVERAL = 5  # marks: fewer do not show a pupil's way of marking
+FAR = 0.04  # share of the rays: of a pupil whose usual mark comes far out along fewer,
+ASKEW = 2  # marks are struck out that do so in opposite directions, up to so many rays
 BESIDE = 3  # directions with ink that make a mark beside a bubble,
 RARE = 0.3  # if no more than this share of the bubbles has it: more is print
 
@@ -27,22 +30,59 @@ def struck_out(questions: Sequence[Marks], plain: Sequence[Bools], usual: float)
     plain: which bubbles are marked. usual: darkness of the pupil's marks.
     """
     every, ink = sum(int(m.sum()) for m in plain), INKED * usual
-    outside = [
-        (marks.near[marked] > ink).mean(axis=1) for marks, marked in zip(questions, plain, strict=True)
-    ]
-    generous = bool(every) and float(np.median(np.concatenate(outside))) > GENEROUS
+    if not every:
+        return [np.zeros_like(marked) for marked in plain]
+    outside = np.concatenate(
+        [(marks.near[marked] > ink).mean(axis=1) for marks, marked in zip(questions, plain, strict=True)]
+    )
+    generous = every >= SEVERAL and float(np.median(outside)) > GENEROUS
+    far = [marks.far > ink if not generous else (marks.far > ink) & marks.room for marks in questions]
+    own = np.concatenate([out[marked].mean(axis=1) for out, marked in zip(far, plain, strict=True)])
+    stays_in = every < SEVERAL or float(np.median(own)) < FAR
     found = []
-    for marks, marked in zip(questions, plain, strict=True):
-        far = marks.far > ink
-        ends = zip(marks.near > ink, far & marks.room if generous else far, strict=True)
+    for marks, marked, out in zip(questions, plain, far, strict=True):
+        ends = zip(marks.near > ink, out, strict=True)
         filled = marked & (marks.area >= FULL)
         least = 3 if generous else 2
         crossed = [bool(own) and _crossed(*end, least=least) for own, end in zip(filled, ends, strict=True)]
-        found.append(np.array(crossed, bool))
-    count = sum(int(f.sum()) for f in found)
-    if count > max(STYLE * every, 2):
+        found.append(np.array(crossed, bool) | (filled & stays_in & _on_both_sides(out & marks.room)))
+    return _rare(found, every)
+
+
+def run_through(questions: Sequence[Marks], plain: Sequence[Bools], usual: float) -> list[Bools]:
+    """Which plain marks are one stroke that comes out on both sides, as a slip of the pen does."""
+    every, ink = sum(int(m.sum()) for m in plain), INKED * usual
+    found = []
+    for marks, marked in zip(questions, plain, strict=True):
+        ends = zip(marks.middle > ink, marks.near > ink, marks.far > ink, strict=True)
+        thin = marked & (marks.area < FULL)
+        found.append(
+            np.array([bool(own) and _straight(*end) for own, end in zip(thin, ends, strict=True)], bool)
+        )
+    return _rare(found, every)
+
+
+def _rare(found: list[Bools], every: int) -> list[Bools]:
+    """None, if so many of all marks are like that that it is this pupil's way of marking."""
+    if every >= SEVERAL and sum(int(f.sum()) for f in found) > max(STYLE * every, 2):
         return [np.zeros_like(f) for f in found]
     return found
+
+
+def _on_both_sides(far: Bools) -> Bools:
+    """Which bubbles (n, RAYS) have ink far out in opposite directions."""
+    ways = range(RAYS // 2 - ASKEW, RAYS // 2 + ASKEW + 1)
+    opposite = np.stack([np.roll(far, way, axis=1) for way in ways]).any(axis=0)
+    both: Bools = (far & opposite).any(axis=1)
+    return both
+
+
+def _straight(middle: Bools, near: Bools, far: Bools) -> bool:
+    """Whether strokes come out along two rays opposite each other, and nothing else is inside."""
+    if near.all() or not near.any() or np.count_nonzero(middle != np.roll(middle, 1)) != 4:
+        return False
+    ends = _ends(near, far)
+    return len(ends) == 2 and STRAIGHT <= (ends[1] - ends[0]) % RAYS <= RAYS - STRAIGHT
 
 
 def _crossed(near: Bools, far: Bools, *, least: int) -> bool:

@@ -21,6 +21,7 @@ RAY = (
     1.45,
 )  # leaving it between the first two shares of the radius, and up to the third or the rim
 ROOM = 1.36
+MIDDLE = 0.5, 0.7  # shares of the radius between which strokes are counted inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Zones:
     inside: Bools  # (h, w)
     corners: tuple[Bools, ...]  # paper: top left, top right, bottom left, bottom right
     sectors: tuple[Bools, ...]  # paper, by direction, clockwise from the right
+    middle: NDArray[np.intp]  # (RAYS, m) places in the raveled crop along each ray inside,
     near: NDArray[np.intp]  # (RAYS, m) places in the raveled crop along each ray just outside the outline,
     far: NDArray[np.intp]  # and from there on outwards; clockwise from the right
     room: Bools  # (RAYS,) rays along which there is paper to be seen as far as `ROOM` of the radius
@@ -49,6 +51,7 @@ def zones(height: int, width: int, margin: float) -> Zones:
         inside=distance <= INNER,
         corners=corners,
         sectors=tuple(paper & (direction == n) for n in range(SECTORS)),
+        middle=_rays(height, width, margin, *MIDDLE),
         near=_rays(height, width, margin, RAY[0], RAY[1]),
         far=_rays(height, width, margin, RAY[1], RAY[2]),
         room=_rim(height, width, margin) >= ROOM,
