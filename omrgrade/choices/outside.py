@@ -73,8 +73,7 @@ def _on_both_sides(far: Bools) -> Bools:
     """Which bubbles (n, RAYS) have ink far out in opposite directions."""
     ways = range(RAYS // 2 - ASKEW, RAYS // 2 + ASKEW + 1)
     opposite = np.stack([np.roll(far, way, axis=1) for way in ways]).any(axis=0)
-    both: Bools = (far & opposite).any(axis=1)
-    return both
+    return np.asarray((far & opposite).any(axis=1), bool)
 
 
 def _straight(middle: Bools, near: Bools, far: Bools) -> bool:
