@@ -29,7 +29,7 @@ VERSION = 1
 """Raised when the same crop gives another image, so that a model made for the old one is refused."""
 
 WORK_SIDE = 64  # px: strokes of a hand-written digit are then 3-8 px wide
-TOGETHER = 64  # boxes at once: as many channels as OpenCV allows an image to have, and they fit in the cache
+TOGETHER = 128  # boxes at once: as many channels as OpenCV allows an image to have
 NOISE_FACTOR = 4.0  # ink stands out from the paper's noise by this factor
 INK = 0.28  # of the darkest ink: a stroke's edge, and what is lighter is paper
 FAINT = 0.14  # of the darkest ink: what a pen that hardly pressed leaves

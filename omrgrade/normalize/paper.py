@@ -17,7 +17,7 @@ MIN_CONTRAST = 8.0  # grey levels: fainter than this is paper
 def flatten(grey: Grey) -> Grey:
     """Darkness over the paper, (N, h, w) uint8: shadows and slow changes of light removed.
 
-    The boxes go through OpenCV as the channels of one image, at most 64 of them: each is filtered by itself,
+    The boxes go through OpenCV as the channels of one image, at most 128 of them: each is filtered by itself,
     and what a call costs is paid once.
     """
     shape = grey.shape[1], grey.shape[2], len(grey)
