@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from omrgrade.codec import from_text, to_text
-from omrgrade.corrections import other_templates
+from omrgrade.corrected import other_templates
 from omrgrade.errors import OutputError
 from omrgrade.longrun import run_pages
 from omrgrade.marking import mark_batch

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import overload
 
-from omrgrade.corrections import corrected_pages
+from omrgrade.corrected import corrected_pages
 from omrgrade.records import PageReading, Template
 from omrgrade.store import Store
 

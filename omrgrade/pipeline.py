@@ -16,7 +16,7 @@ import numpy as np
 from omrgrade import __version__, barcodes
 from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, classifier_from, load_classifier, model_files
-from omrgrade.corrections import other_templates
+from omrgrade.corrected import other_templates
 from omrgrade.cropping import crop_boxes, upright_preview
 from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, SerialEngine, default_jobs, make_engine
 from omrgrade.errors import OmrgradeError, OutputError, PageError

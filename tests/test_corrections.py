@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from reviewing import make_run, sheet
 
 from omrgrade.codec import from_text, to_text
-from omrgrade.corrections import BY_HAND, ConflictError, Corrections, Decision, page_digest
+from omrgrade.corrected import BY_HAND
+from omrgrade.corrections import ConflictError, Corrections, Decision, page_digest
 from omrgrade.errors import OutputError
 from omrgrade.kept import RUN_FILE, kept_run, marked
 from omrgrade.outputs import load_results, write_results

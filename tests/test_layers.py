@@ -23,6 +23,7 @@ MIDDLE = {
     "rows",
     "resume",
     "corrections",
+    "corrected",
     "marking",
     "kept",
     "rescoring",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from omrgrade.corrections import Corrections, other_templates, standing
+from omrgrade.corrected import other_templates
+from omrgrade.corrections import Corrections, standing
 from omrgrade.corrections import page_digest as corrected_digest
 from omrgrade.cropping import upright_preview
 from omrgrade.errors import PageError

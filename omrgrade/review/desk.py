@@ -12,12 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from omrgrade.corrected import corrected_pages, other_templates
 from omrgrade.corrections import (
     Corrections,
     Decision,
     Rereading,
-    corrected_pages,
-    other_templates,
     page_digest,
     standing,
 )
