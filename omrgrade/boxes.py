@@ -49,16 +49,17 @@ def both_views(cut: NDArray[np.float32], restored: NDArray[np.float32]) -> NDArr
     return np.minimum(cut, restored)
 
 
-def faint_view(plain: NDArray[np.float32], faint: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Class probabilities of a box in which strokes that hardly pressed may make another digit.
+def fuller_view(plain: NDArray[np.float32], fuller: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Class probabilities of a box in which there may be more to a digit than what is clearly ink.
 
-    plain, faint: (C,) probabilities without these strokes and with them. Where they make another digit, it is
-    either; else the plain view is the clearer one. Returns (C,).
+    plain, fuller: (C,) probabilities without strokes that hardly pressed, or that lie on the outline, and
+    with them. Where they make another digit, it is either; else the plain view is the clearer one. Returns
+    (C,).
     """
-    another = int(faint.argmax())
-    if another >= len(DIGITS) or faint[another] < 0.5 or another == int(plain.argmax()):
+    another = int(fuller.argmax())
+    if another >= len(DIGITS) or fuller[another] < 0.5 or another == int(plain.argmax()):
         return plain
-    return both_views(plain, faint)
+    return both_views(plain, fuller)
 
 
 def among_others(probabilities: NDArray[np.float32], written: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -91,6 +92,8 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
     probabilities: (C,) calibrated, the ten digits first, then whatever else the model knows ("not_digit").
     """
     empty = ink.empty
+    if ink.clings:  # a 1 that leans on the outline, if it is not a thick line
+        return BoxReading(value="", confidence=0.5, status="review", reason="empty, or ink on the outline")
     if empty and ink.uncut is None:
         return BoxReading(value="", confidence=_blank_confidence(ink), status="blank")
     digits = probabilities[: len(DIGITS)]

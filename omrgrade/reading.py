@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.boxes import among_others, both_views, either_view, faint_view, read_box
+from omrgrade.boxes import among_others, both_views, either_view, fuller_view, read_box
 from omrgrade.classify import Classifier, load_classifier
 from omrgrade.errors import ModelError
 from omrgrade.metrics import promised_threshold
@@ -115,8 +115,8 @@ def classify_views(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.fl
     uncut = [(n, ink.uncut) for n, ink in enumerate(inks) if ink.uncut is not None]
     restored = [(n, view) for n, _ in written if (view := inks[n].restored) is not None]
     result = np.zeros((len(inks), len(classifier.card.classes)), np.float32)
-    faint = [(n, view) for n, _ in written if (view := inks[n].faint) is not None]
-    views = [*written, *uncut, *restored, *faint]
+    fuller = [(n, view) for n, _ in written for view in (inks[n].faint, inks[n].along) if view is not None]
+    views = [*written, *uncut, *restored, *fuller]
     if not views:
         return result
     found = iter(classifier.probabilities(np.stack([image for _, image in views])))
@@ -126,6 +126,6 @@ def classify_views(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.fl
         result[n] = either_view(result[n], next(found), inks[n].lines)
     for n, _ in restored:
         result[n] = both_views(result[n], next(found))
-    for n, _ in faint:
-        result[n] = faint_view(result[n], next(found))
+    for n, _ in fuller:
+        result[n] = fuller_view(result[n], next(found))
     return result

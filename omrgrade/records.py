@@ -291,10 +291,12 @@ class Ink:
     uncut: NDArray[np.uint8] | None = None  # the same, had the one doubtful line been left in
     restored: NDArray[np.uint8] | None = None  # the same with ink that seems to hide under the outline
     faint: NDArray[np.uint8] | None = None  # the same with strokes that hardly pressed
+    along: NDArray[np.uint8] | None = None  # the same with the part of the outline along which ink runs
     contrast: float  # grey levels between paper and the darkest ink
     noise: float  # grey levels, standard deviation of the paper
     lines: int  # sides on which a printed line was found and removed, 0-4
     through: bool = False  # a piece of it comes in from outside and leaves on the other side
+    clings: bool = False  # what was taken for the outline's own is as dark inside of it as ink
 
     @property
     def empty(self) -> bool:

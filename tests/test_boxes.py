@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omrgrade.boxes import DIGITS, among_others, both_views, either_view, faint_view, read_box
+from omrgrade.boxes import DIGITS, among_others, both_views, either_view, fuller_view, read_box
 from omrgrade.records import Ink, Policy
 
 EMPTY = np.zeros((28, 28), np.uint8)
@@ -201,7 +201,7 @@ def test_weak_ink_is_a_doubt_where_it_is_plainly_a_digit_and_blank_where_it_is_n
 
 @given(st.integers(0, 9), st.integers(0, 9), st.floats(0.9, 1), st.floats(0.6, 1))
 def test_a_faint_stroke_that_makes_another_digit_is_a_doubt(one, two, sure, also_sure):
-    merged = faint_view(one_sure(one, sure), one_sure(two, also_sure))
+    merged = fuller_view(one_sure(one, sure), one_sure(two, also_sure))
     if one == two:
         assert merged == pytest.approx(one_sure(one, sure))
     else:
@@ -210,7 +210,14 @@ def test_a_faint_stroke_that_makes_another_digit_is_a_doubt(one, two, sure, also
 
 @given(st.integers(0, 9), st.floats(0.9, 1))
 def test_faint_ink_that_makes_no_digit_changes_nothing(digit, sure):
-    assert faint_view(one_sure(digit, sure), one_sure(10, 0.99)) == pytest.approx(one_sure(digit, sure))
+    assert fuller_view(one_sure(digit, sure), one_sure(10, 0.99)) == pytest.approx(one_sure(digit, sure))
+
+
+def test_a_box_whose_outline_may_hide_ink_is_neither_blank_nor_read():
+    reading = read_box(
+        Ink(image=EMPTY, contrast=60.0, noise=1.0, lines=4, clings=True), one_sure(1), Policy()
+    )
+    assert (reading.value, reading.status, reading.reason) == ("", "review", "empty, or ink on the outline")
 
 
 # ---------------------------------------------------------------- a paper's boxes beside one another

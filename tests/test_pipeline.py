@@ -138,6 +138,49 @@ def test_all_boxes_go_to_the_classifier_in_one_call_and_empty_ones_not_at_all():
     assert read_boxes([box("")], classifier=oracle)[0].status == "blank" and len(oracle.asked) == 1
 
 
+def on_sheet(*strokes, dx=0, dy=0):
+    """A sheet's box as it is cut out, with pen strokes moved by so many hundredths of the picture."""
+    picture = np.full((800, 800), 235, np.uint8)
+    cv2.rectangle(picture, (80, 80), (720, 720), 80, 20)
+    points = [np.array([(8 * (x + dx), 8 * (y + dy)) for x, y in stroke], np.int32) for stroke in strokes]
+    cv2.polylines(picture, points, False, 50, 36, cv2.LINE_AA)
+    small = cv2.resize(picture, (80, 80), interpolation=cv2.INTER_AREA)
+    grain = np.random.default_rng(7).normal(0, 1.5, small.shape)
+    return Crop(pixels=(small + grain).clip(0, 255).astype(np.uint8), margin=8)
+
+
+def read_on_sheet(crop):
+    classifier = load_classifier()
+    return read_crops([crop], classifier, policy_for(classifier))[0]
+
+
+LEANING = [(50, 25), (53, 75)]  # a 1
+SEVENS = {
+    "hooked": [(38, 34), (40, 26), (60, 25), (50, 75)],
+    "sloping": [(38, 30), (50, 25), (60, 24), (48, 75)],
+    "arched": [(40, 32), (48, 25), (60, 27), (52, 75)],
+}
+
+
+@pytest.mark.parametrize("shape", SEVENS)
+def test_a_7_whose_bar_lies_on_the_outline_is_no_sure_1(shape):
+    for dy in range(-18, -8):
+        reading = read_on_sheet(on_sheet(SEVENS[shape], dy=dy))
+        assert reading.value == "7" or reading.status == "review", dy
+
+
+@pytest.mark.parametrize("dx", range(-38, -30))
+def test_a_1_that_leans_on_the_outline_is_not_overlooked(dx):
+    reading = read_on_sheet(on_sheet(LEANING, dx=dx))
+    assert reading.value == "1" or reading.status == "review"
+
+
+def test_outlines_are_no_ink_and_digits_clear_of_them_are_read():
+    assert read_on_sheet(on_sheet()).status == "blank"
+    for shape in SEVENS.values():
+        assert read_on_sheet(on_sheet(shape, dy=5)).value == "7"
+
+
 class Unsure(Oracle):
     """Sure of every box but the first, of which it is nine tenths sure; the rest is "no digit"."""
 

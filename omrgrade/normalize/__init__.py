@@ -34,6 +34,7 @@ NOISE_FACTOR = 4.0  # ink stands out from the paper's noise by this factor
 INK = 0.28  # of the darkest ink: a stroke's edge, and what is lighter is paper
 FAINT = 0.14  # of the darkest ink: what a pen that hardly pressed leaves
 FURTHER = 3  # px by which faint ink reaches further than the rest, to be looked at
+CLINGING = 30.0  # grey levels over the paper's grain: what is so dark inside an outline is no remains of it
 
 
 def normalize(crop: Crop) -> Ink:
@@ -74,6 +75,7 @@ def _normalize(grey: Grey, margin: int) -> Iterator[Ink]:
     if not known:
         uncut |= _rings(dark, views, outlines, floor)
     restored = _other_views(dark, outlines.restored, floor, known)
+    along = _other_views(dark, {n: m for n, m in outlines.along.items() if written[n]}, floor, known)
     faint = _faint_views(dark, outlines.inside, floor, views, known)
     for n, image in enumerate(views.images):
         yield Ink(
@@ -81,10 +83,12 @@ def _normalize(grey: Grey, margin: int) -> Iterator[Ink]:
             uncut=uncut.get(n) if written[n] or not outlines.meeting[n] else None,
             restored=restored.get(n),
             faint=faint.get(n),
+            along=along.get(n),
             contrast=float(views.contrast[n]),
             noise=float(grain[n]),
             lines=int(outlines.lines[n]),
             through=bool(views.through[n]) and known,
+            clings=known and not written[n] and bool(views.contrast[n] - 2 * grain[n] > CLINGING),
         )
 
 

@@ -26,6 +26,7 @@ from omrgrade.normalize.lines import (
 
 RIM = 0.26  # an outline is looked for in this outer share of the crop
 ALONG = 0.10  # a stroke that hides under a line does so for this share of its length; crossing ones for less
+BESIDE = 0.16  # of a side's length: strokes that only cross a line, or end on it, darken less of it
 SLACK = 6  # px: an outline lies this near to where the template says, or is not found
 EDGE = 9  # px: two lines that meet so near to the crop's edge, and nothing inside, are no digit
 INNER = 4  # rows inside a line that are looked at beside it
@@ -38,6 +39,7 @@ class Outlines:
     inside: Grey  # (N, h, w), 1 inside the printed lines
     uncut: dict[int, Grey]  # by box: the same, (h, w), if the line found is no print but ink
     restored: dict[int, Grey]  # by box: the same with what seems to hide under a line
+    along: dict[int, Grey]  # by box: the same with the part of a line along which ink runs
     lines: Ints  # (N,) sides on which a line was found, 0-4
     meeting: Bools  # (N,) nothing but two lines that meet near a corner of the crop
 
@@ -62,9 +64,15 @@ def find_outlines(dark: Grey, floor: Reals, margin: int) -> Outlines:
         alone, doubtful = _look_for_frames(dark, floor, depth, lines)
         uncut = {int(n): np.ones(dark.shape[1:], np.uint8) for n in np.flatnonzero(doubtful)}
     _make_equally_thick(lines, alone)
-    inside, hidden = _cut(dark, floor, lines, alone, margin)
-    restored = {n: inside[n] | under for n, under in hidden.items()}
-    return Outlines(inside=inside, uncut=uncut, restored=restored, lines=lines.count, meeting=_meeting(lines))
+    inside, hidden, beside = _cut(dark, floor, lines, alone, margin)
+    return Outlines(
+        inside=inside,
+        uncut=uncut,
+        restored={n: inside[n] | under for n, under in hidden.items()},
+        along={n: inside[n] | under for n, under in beside.items()},
+        lines=lines.count,
+        meeting=_meeting(lines),
+    )
 
 
 def _look_for_frames(dark: Grey, floor: Reals, depth: int, lines: Lines) -> tuple[Bools, Bools]:
@@ -114,10 +122,16 @@ def _make_equally_thick(lines: Lines, alone: Bools) -> None:
     lines.thickness[:] -= excess
 
 
-def _cut(dark: Grey, floor: Reals, lines: Lines, alone: Bools, margin: int) -> tuple[Grey, dict[int, Grey]]:
-    """What lies inside of the lines, (N, h, w), 1 or 0, and by box (h, w) what seems to hide under them."""
+def _cut(
+    dark: Grey, floor: Reals, lines: Lines, alone: Bools, margin: int
+) -> tuple[Grey, dict[int, Grey], dict[int, Grey]]:
+    """What lies inside of the lines, (N, h, w), 1 or 0.
+
+    And by box, (h, w) each, what seems to hide under them, and where ink runs along them.
+    """
     inside = np.ones(dark.shape, np.uint8)
     hidden: dict[int, Grey] = {}
+    beside: dict[int, Grey] = {}
     reach = np.where(lines.seen, np.maximum(lines.left, lines.right).astype(np.intp) + 2, 0)
     for turn in range(4):
         if not lines.seen[:, turn].any():
@@ -133,9 +147,11 @@ def _cut(dark: Grey, floor: Reals, lines: Lines, alone: Bools, margin: int) -> t
         marked = (lines.seen[:, turn] & alone)[:, None]
         hides = bands.hiding() & marked
         for n in np.flatnonzero(np.count_nonzero(hides, axis=1) >= ALONG * width):
-            columns = _ink_under(hides[n], bands.of(n), floor[n])
+            columns, kept = _ink_under(hides[n], bands.of(n), floor[n]), hidden
+            if columns is None:
+                columns, kept = _ink_beside(hides[n]), beside
             if columns is not None:
-                under = hidden.setdefault(int(n), np.zeros(dark.shape[1:], np.uint8))
+                under = kept.setdefault(int(n), np.zeros(dark.shape[1:], np.uint8))
                 turned(under, turn)[(ROWS[: side.shape[1]] < inner[n]) & columns] = 1
         if margin:
             crosses, edge = bands.crossing()
@@ -143,7 +159,7 @@ def _cut(dark: Grey, floor: Reals, lines: Lines, alone: Bools, margin: int) -> t
             for n in np.flatnonzero(crosses.any(axis=1)):
                 seen = edge[n] + 2 * floor[n]
                 _let_through(side[n], keep[n], bands.of(n), inner[n], crosses[n], seen)
-    return inside, hidden
+    return inside, hidden, beside
 
 
 class _Bands:
@@ -224,6 +240,18 @@ def _ink_under(hides: Bools, band: Grey, floor: float) -> Bools | None:
     if not hides.any():
         return None
     return np.asarray(np.convolve(hides, np.ones(5), "same") > 0)  # up to where it comes out from under it
+
+
+def _ink_beside(hides: Bools) -> Bools | None:
+    """Columns (w,) of a line along which visible ink runs, or that two of its strokes end on; None without.
+
+    What lies on the line itself is lost with it: the bar of a 7, the side that closes an 8 or a 9.
+    """
+    places = np.flatnonzero(hides)
+    if len(places) < BESIDE * len(hides):
+        return None
+    columns = np.arange(len(hides))
+    return np.asarray((columns >= places[0]) & (columns <= places[-1]))
 
 
 def _let_through(side: Grey, keep: Grey, band: Grey, inner: Ints, crosses: Bools, seen: float) -> None:
