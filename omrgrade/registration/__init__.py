@@ -18,8 +18,19 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco, byhand, corners, page, reference, timing
-from omrgrade.registration.fitting import FINE, Fit, fit_bent, fit_fine, fit_flat, fit_looks, rank, unslipped
+from omrgrade.registration.fitting import (
+    FINE,
+    Fit,
+    box_steps,
+    fit_bent,
+    fit_fine,
+    fit_flat,
+    fit_looks,
+    rank,
+    unslipped,
+)
 from omrgrade.registration.geometry import Array, Located, Pose, quarter_turns
+from omrgrade.registration.ownprint import better_move
 from omrgrade.registration.search import LIKE, likeness
 
 Attempts = Iterator[Sequence[Located]]
@@ -63,6 +74,7 @@ _ALIKE = 0.7
 """Of the likest place's correlation with the page: places that are less like it are not followed further."""
 _WHOLE = 0.97  # share of the boxes: a page laid a row off has fewer
 _SLIPS = 3
+_AS_GOOD = 0.3  # of `rank`: so much worse may boxes lie where a form's words say that it is
 """Rows or columns of boxes by which a page may be off."""
 _PLAIN, _OFF = 0.7, 0.5
 """Share of boxes seen, and residual in mm, with which boxes look as the template says."""
@@ -155,6 +167,7 @@ def _unslipped(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[F
     """The fits, the best one moved by rows and columns of boxes for as long as more boxes are there then."""
     if template.fiducials.method == "aruco":
         return fits  # markers are like no others
+    fits = _by_own_print(scan, template, fits)
     for _ in range(_SLIPS):
         whole = fits[0].good and fits[0].share > _WHOLE
         if fits[0].share < MIN_FOUND or (whole and not fits[0].by_looks):
@@ -165,6 +178,15 @@ def _unslipped(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[F
             break
         fits = (better[0], *fits[1:])
     return fits
+
+
+def _by_own_print(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[Fit, ...]:
+    """The fits, the best one moved by a row or column of boxes if the form's words are there then."""
+    matrix = better_move(scan, template, fits[0].pose.matrix, box_steps(template))
+    if matrix is None:
+        return fits
+    better = _fits(scan, template, [replace(fits[0].located, page_to_scan=matrix)], hopeful=0.0)
+    return (better[0], *fits[1:]) if better and rank(better[0]) < rank(fits[0]) + _AS_GOOD else fits
 
 
 def _like_the_page(scan: Scan, template: Template, fits: Sequence[Fit]) -> list[Fit]:

@@ -201,7 +201,7 @@ def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
     """
     _, verifying = shared_out(template, BENT_LANDMARKS)
     best, least = None, rank(fit) - _SLIPPED
-    for x, y in _steps(template):
+    for x, y in box_steps(template):
         move = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
         pose = Pose(matrix=fit.pose.matrix @ move, bend=fit.pose.bend)
         moved = [judged(scan, pose, fit.located, verifying)]
@@ -214,7 +214,7 @@ def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
     return best
 
 
-def _steps(template: Template) -> list[tuple[float, float]]:
+def box_steps(template: Template) -> list[tuple[float, float]]:
     """Moves (x, y) in mm from one box to the next, both ways along rows and columns, all that are common."""
     centres = np.array([outline.rect.centre for outline in outlines(template)])
     delta = centres[None] - centres[:, None]
