@@ -105,6 +105,15 @@ def test_touching_digits_are_cut():
     assert reading.value == "42"
 
 
+@pytest.mark.parametrize("lean", [4.0, 5.0, 6.5])
+def test_a_slanted_stroke_is_one_digit(lean):
+    """It is as wide as two digits that touch; cut in the middle, both halves looked like a 1."""
+    crop = lines([(10, 8.5), (10 + lean, 2)])
+    assert {span.cut for span in segment(crop).spans} == {False}
+    (reading,) = read(crop)
+    assert len(reading.value) <= 1 or reading.status == "review"
+
+
 def test_an_empty_box_is_blank():
     clean, grainy = paper(), paper().astype(np.int16)
     grainy += np.random.default_rng(0).normal(0, 3, grainy.shape).astype(np.int16)

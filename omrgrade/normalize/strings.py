@@ -30,6 +30,7 @@ WIDEST = 1.7  # width over the writing's height; wider ink is never offered as o
 CUTTABLE = 0.7  # width over the writing's height from which a component may hold two digits
 THICKEST = 1.8  # stroke widths that a cut may go through
 SIDESTEP = 0.35  # px of ink that a cut's step aside is worth: cuts are rather straight
+STRAIGHT = 0.13  # width over length (as standard deviations) up to which a component is a single stroke
 TALL = 0.4  # of the tallest component's height: what is smaller is a dot or a splinter, not a digit
 ALONG = 0.3  # share of a component that lies on the outline's inner edge if it may be print,
 SLIVER = 0.6  # and if it is no broader than so many of the writing's stroke widths, it is
@@ -190,7 +191,7 @@ def _pieces(
     pieces: list[_Piece] = []
     for n in kept:
         mask = np.where(labels == n, 255, 0).astype(np.uint8)
-        if stats[n, cv2.CC_STAT_WIDTH] >= CUTTABLE * tall:
+        if stats[n, cv2.CC_STAT_WIDTH] >= CUTTABLE * tall and not _is_one_line(mask):
             pieces += _cut(mask)
         else:
             pieces.append(_piece(mask, cut=False, print_like=n in print_like))
@@ -213,6 +214,12 @@ def _cut(mask: Grey) -> list[_Piece]:
         if own.any():
             pieces.append(_piece(full, cut=bool(pieces)))
     return pieces
+
+
+def _is_one_line(mask: Grey) -> bool:
+    """Whether ink is a straight stroke, however slanted: half of a 1 looks like a 1, but is none."""
+    narrow, long = np.linalg.eigvalsh(np.cov(np.nonzero(mask)))
+    return bool(narrow < (STRAIGHT**2) * long)
 
 
 def _stroke_width(part: NDArray[np.bool_]) -> float:
