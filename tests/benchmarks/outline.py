@@ -1,4 +1,4 @@
-"""Digits laid on the printed outline with one side: what is read, what is a doubt, what is wrong and accepted.
+"""Digits laid on the printed outline with one side: what is read, doubted, or wrong and accepted.
 
     python tests/benchmarks/outline.py --digits 150
 
