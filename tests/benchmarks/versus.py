@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
 import statistics
 import sys
 import tempfile
@@ -32,6 +33,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("peer", nargs="+", metavar="PEER_COMMAND")
     options = parser.parse_args()
+    if shutil.which(options.peer[0]) is None:
+        parser.error(f"there is no program {options.peer[0]}")
     pages = len(find_pages([options.scans]))
     own = ["grade", "{scans}", "-t", options.template, "-o", "{out}/out", "-q", "--jobs", "1"]
     commands = {
