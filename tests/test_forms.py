@@ -74,7 +74,7 @@ def lettered_form(path, *, questions=12, columns=2, marks=True):
         for x, y in ((10, 10), (201.9, 10), (201.9, 265.4), (10, 265.4)):
             page.rect(x * MM, (279.4 - y - 4) * MM, 4 * MM, 4 * MM, fill=1)
     page.setFont("Helvetica", 9)
-    page.drawString(40 * MM, (279.4 - 30) * MM, "STUDENT ID")
+    page.drawString(40 * MM, (279.4 - 30) * MM, "CANDIDATE ID")
     for column in range(6):
         for digit in range(10):
             bubble(40 + 5 * column, 36 + 5 * digit, str(digit))
@@ -98,7 +98,7 @@ def test_a_form_of_another_make_says_itself_what_it_asks(tmp_path):
     assert [f.id for f in template.items] == [f"q{n}" for n in range(1, 13)]
     assert all(f.options == tuple("ABCD") for f in template.items)
     (number,) = template.identifiers
-    assert (number.id, number.kind, number.options) == ("student_id", "grid", tuple("0123456789"))
+    assert (number.id, number.kind, number.options) == ("candidate_id", "grid", tuple("0123456789"))
     assert len(number.boxes) == 60
     assert template.fiducials.method == "corners"
     assert len(template.fiducials.boxes) == 4
@@ -158,7 +158,9 @@ def test_a_tables_columns_are_called_by_their_headings(tmp_path):
 
 
 def ten_questions(page, height):
-    """Rows of four bubbles with their numbers."""
+    """Rows of four bubbles with their numbers, and labels over the first."""
+    for n in range(4):
+        page.drawCentredString((60 + 9 * n) * MM, (height - 54) * MM, str(n + 1))
     for row in range(10):
         y = height - 60 - 12 * row
         page.drawRightString(50 * MM, (y - 1) * MM, f"{row + 1}.")
@@ -180,6 +182,19 @@ def cross(page, x, y):
     page.setLineWidth(1)
 
 
+def test_dotted_boxes_are_boxes(tmp_path):
+    page = canvas.Canvas(str(tmp_path / "form.pdf"), pagesize=(210 * MM, 297 * MM))
+    places = [(45 + 11 * n, 45 + 20 * row) for row in range(10) for n in range(3)]
+    for row in range(10):
+        page.drawString(30 * MM, (297 - 53 - 20 * row) * MM, f"{row + 1})")
+    page.setDash(1.2, 1.6)
+    boxes_at(page, 297, places, (8, 11))
+    page.save()
+    template, _ = made(tmp_path / "form.pdf", tmp_path)
+    assert [f.id for f in template.fields] == [f"q{n}" for n in range(1, 11)]
+    assert unlike(boxes_of(template), [("digits", (x + 4, y + 5.5)) for x, y in places]) == (0, 0)
+
+
 @pytest.mark.parametrize(("mark", "corners"), [(target, 4), (cross, 4), (target, 3)])
 def test_a_picture_repeated_in_the_corners_is_what_pages_are_found_by(mark, corners, tmp_path):
     page = canvas.Canvas(str(tmp_path / "form.pdf"), pagesize=(210 * MM, 297 * MM))
@@ -193,6 +208,7 @@ def test_a_picture_repeated_in_the_corners_is_what_pages_are_found_by(mark, corn
     middles = [box.centre for box in template.fiducials.boxes]
     assert np.abs(np.subtract(middles, [(x, 297 - y) for x, y in places])).max() < 0.3
     assert [f.id for f in template.items] == [f"q{n}" for n in range(1, 11)]
+    assert template.items[0].options == ("1", "2", "3", "4")
     assert set(found.files) == {"form-blank.png", "marker.png"}
 
 

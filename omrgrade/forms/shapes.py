@@ -18,6 +18,8 @@ WIDE = 12.0, 1.35  # mm, and times the height: a box for a whole number is wider
 PRINT = 0.3  # mm^2 of ink inside of a wide box: more is a label, a frame round something else
 LOCAL = 5.0  # mm: ink is darker than the mean of so much of its surroundings,
 DARKER = 10  # by so many grey levels
+DOTS = 0.8  # mm: dots and dashes nearer to one another are a line,
+DOTTED = 4.0  # mm: of a box at least so large
 ROUND = 0.055  # mean distance from an ellipse, in radii
 SQUARE = 0.9  # least share of its bounding box that a rectangle fills
 HOLLOW = 0.62  # least share of an outline's area that its hole has: letters have thicker lines for their size
@@ -48,12 +50,15 @@ def is_wide(width: float, height: float) -> bool:
 def find_shapes(blank: Blank, *, largest: float = LARGEST, widest: float = WIDEST) -> list[Shape]:
     """Every ellipse and upright rectangle up to `largest` mm to be marked or written in, and solid ones.
 
-    Empty rectangles may be up to `widest` mm wide.
+    Empty rectangles may be up to `widest` mm wide, and dotted; 0: there are none of these.
     """
     ink = find_ink(blank.pixels)
     found = [*_outlines(ink, largest, widest), *_solids(blank.pixels, largest)]
-    found = [s for s in found if s.round or s.solid or not is_wide(*s.size) or not printed_in(ink, s.rect)]
-    return [replace(shape, ink=_inked(ink, shape)) for shape in _apart(found)]
+    kept = _apart(found)
+    if widest:  # a blank form: outlines may be dotted
+        kept += [shape for shape in _dotted(ink, largest, widest) if not _on_one(shape, kept)]
+    kept = [s for s in kept if s.round or s.solid or not is_wide(*s.size) or not printed_in(ink, s.rect)]
+    return [replace(shape, ink=_inked(ink, shape)) for shape in kept]
 
 
 def find_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -80,6 +85,19 @@ def _outlines(ink: NDArray[np.uint8], largest: float, widest: float) -> list[Sha
         elif shape := _classified(contours[n], 0.5 * _line_round(ink, contours[n]) - 1, largest, widest):
             shapes.append(shape)  # a hole's contour runs through the ink round it, one px outside
     return shapes
+
+
+def _dotted(ink: NDArray[np.uint8], largest: float, widest: float) -> list[Shape]:
+    """Rectangles of dots or dashes, once each."""
+    side = round(DOTS * PX_PER_MM) | 1
+    joined = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)), np.uint8)
+    found = [s for s in _outlines(joined, largest, widest) if not s.round and min(s.size) >= DOTTED]
+    return _apart(found)
+
+
+def _on_one(shape: Shape, others: Sequence[Shape]) -> bool:
+    """Whether a shape overlaps one of some others."""
+    return any(shape.rect.overlaps(other.rect) for other in others)
 
 
 def _siblings(hierarchy: NDArray[np.int32], first: int) -> Iterable[int]:
