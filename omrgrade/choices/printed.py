@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from omrgrade.choices.ranks import quantile
 from omrgrade.choices.zones import Bools, Floats, Zones
 
 Group = tuple[str, int]
@@ -87,7 +88,7 @@ def _lightest(stack: Floats, inside: Bools) -> Floats:
     ink = stack[:, inside].mean(axis=1)
     order = np.argsort(ink)[: max(2, round(LIGHTEST * len(stack)))]
     picture = _usual(stack[order])
-    if np.quantile(picture[inside], SOLID[0]) < PAPER:
+    if quantile(picture[inside], SOLID[0]) < PAPER:
         return picture
     times, more = TOO_MUCH
     most = times * float(np.median(ink[order[:ENOUGH]])) + more
@@ -95,7 +96,7 @@ def _lightest(stack: Floats, inside: Bools) -> Floats:
 
 
 def _usual(stack: Floats) -> Floats:
-    return np.quantile(stack, DARK_ONES, axis=0).astype(np.float32)
+    return quantile(stack, DARK_ONES)
 
 
 def _inside(picture: Floats, inside: Bools) -> float:
@@ -139,7 +140,7 @@ def _plausible(
 def _solid(inside: Floats) -> bool:
     """Whether the darkness (px,) of an inside is that of a filled bubble."""
     share, dark = SOLID
-    return bool(np.quantile(inside, share) > dark)
+    return bool(quantile(inside, share) > dark)
 
 
 def _fitted(
