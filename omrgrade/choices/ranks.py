@@ -9,7 +9,7 @@ from omrgrade.choices.zones import Floats
 
 def quantile(values: Floats, share: float) -> Floats:
     """What `np.quantile(values, share, axis=0)` says of finite float32 values (n, ...), n > 0."""
-    place = np.float64(share) * (len(values) - 1)
+    place = share * (len(values) - 1)
     low = int(place)
     high = min(low + 1, len(values) - 1)
     ranked = np.partition(values, (low, high), axis=0)
