@@ -205,6 +205,20 @@ def test_a_pupil_who_fills_everything_is_seen(share):
     assert found == [LABELS] * filled + ["B"] * (20 - filled)
 
 
+def test_a_pupil_who_ticks_one_letter_everywhere_is_not_taken_for_print():
+    """Ticks lie a little differently in each bubble; letters do not."""
+    rng = np.random.default_rng(3)
+    questions = [([small(letter=label) for label in LABELS], LABELS) for _ in range(24)]
+    for crops, _ in questions[:-2]:
+        points = np.array(TICK) * 46 + rng.normal(0, 2.5, (3, 2))
+        pixels = crops[0].pixels.copy()
+        cv2.polylines(pixels, [np.int32(points * 16)], False, 60, 2, cv2.LINE_AA, 4)
+        crops[0] = Crop(pixels=pixels, margin=6)
+    found = [said(boxes) for boxes in read(*questions)]
+    assert all("A" in text for text in found[:-2])
+    assert found[-2:] == ["", ""]
+
+
 def square(mark="", *, line=5):
     """A square with a thick black outline, which reaches into the crop's corners."""
     pixels = np.full((SIZE, SIZE), 225, np.uint8)

@@ -29,6 +29,7 @@ SOLID = (
     0.25,
     0.3,
 )  # where all but this share of the inside is darker than this, it is filled: print leaves paper
+UNSTEADY = 1.5, 0.1  # times the usual spread of darkness, and at least so much: marks, not print
 PAPER = 0.22  # lighter than this is paper between print
 UNFAITHFUL = 0.4  # times the page's print: a blank form that has less is not of this edition
 FILLED = 0.6  # darkness of the inside: no print, but a mark on what should be a blank form
@@ -60,7 +61,7 @@ def printed(
     members: dict[Group, list[int]] = defaultdict(list)
     for n, group in enumerate(groups):
         members[group].append(n)
-    learned = {group: _lightest(dark[m], where.inside) for group, m in members.items() if len(m) >= ENOUGH}
+    learned = _learned({group: dark[m] for group, m in members.items() if len(m) >= ENOUGH}, where.inside)
     fitted = _fitted(blank, members, learned) if blank is not None else {}
     fitted = _faithful(fitted, learned, where.inside)
     learned = _plausible(learned, fitted, where.inside)
@@ -79,8 +80,20 @@ def printed(
     return Prints(wide, _unknown_share(dark, rest, usual, where.inside))
 
 
+def _learned(stacks: dict[Group, Floats], inside: Bools) -> dict[Group, Floats]:
+    """What the lightest of each group's pictures (n, h, w) show, as dark as their darker ones show it (h, w).
+
+    But for groups whose lightest differ far more among themselves than others' do: marks do, print does not.
+    """
+    light = {group: _lightest(stack, inside) for group, stack in stacks.items()}
+    spread = {group: float(stack[:, inside].std(axis=0).mean()) for group, stack in light.items()}
+    times, least = UNSTEADY
+    most = max(times * float(np.median(list(spread.values()))), least) if spread else 0.0
+    return {group: _usual(stack) for group, stack in light.items() if spread[group] <= most}
+
+
 def _lightest(stack: Floats, inside: Bools) -> Floats:
-    """What the lightest pictures of (n, h, w) show, as dark as their darker ones show it (h, w).
+    """Half of the pictures (n, h, w), the lightest.
 
     Print is the same on all: where half of them leave hardly any paper and the very lightest show far less,
     so many are filled that half is too many.
@@ -88,11 +101,11 @@ def _lightest(stack: Floats, inside: Bools) -> Floats:
     ink = stack[:, inside].mean(axis=1)
     order = np.argsort(ink)[: max(2, round(LIGHTEST * len(stack)))]
     picture = _usual(stack[order])
-    if quantile(picture[inside], SOLID[0]) < PAPER:
-        return picture
+    if np.quantile(picture[inside], SOLID[0]) < PAPER:
+        return stack[order]
     times, more = TOO_MUCH
     most = times * float(np.median(ink[order[:ENOUGH]])) + more
-    return picture if picture[inside].mean() <= most else _usual(stack[order[ink[order] <= most]])
+    return stack[order if picture[inside].mean() <= most else order[ink[order] <= most]]
 
 
 def _usual(stack: Floats) -> Floats:
