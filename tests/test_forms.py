@@ -195,6 +195,26 @@ def test_dotted_boxes_are_boxes(tmp_path):
     assert unlike(boxes_of(template), [("digits", (x + 4, y + 5.5)) for x, y in places]) == (0, 0)
 
 
+def test_boxes_to_tick_are_called_by_what_they_mean(tmp_path):
+    """Unevenly far apart, each with its word behind it."""
+    page = canvas.Canvas(str(tmp_path / "form.pdf"), pagesize=(210 * MM, 297 * MM))
+    places = {"bus": (30, 60), "on_foot": (52, 60), "bicycle": (85, 60), "i_have_read": (30, 200)}
+    boxes_at(page, 297, places.values(), (4, 4))
+    boxes_at(page, 297, [(150, 30)], (9, 11))
+    page.drawString(130 * MM, (297 - 38) * MM, "Grade:")
+    for name, (x, y) in places.items():
+        page.drawString((x + 6) * MM, (297 - y - 3.5) * MM, name.replace("_", " "))
+    page.drawString(50 * MM, (297 - 203.5) * MM, "all the rules.")
+    page.save()
+    template, _ = made(tmp_path / "form.pdf", tmp_path)
+    grade, *ticks = sorted(template.fields, key=lambda f: f.kind == "choice")
+    assert (grade.id, grade.kind) == ("grade", "digits")
+    assert {f.id: f.boxes[0].centre for f in ticks} == {
+        name: pytest.approx((x + 2, y + 2), abs=0.3) for name, (x, y) in places.items()
+    }
+    assert {(f.kind, f.role, f.square, len(f.boxes)) for f in ticks} == {("choice", "info", True, 1)}
+
+
 @pytest.mark.parametrize(("mark", "corners"), [(target, 4), (cross, 4), (target, 3)])
 def test_a_picture_repeated_in_the_corners_is_what_pages_are_found_by(mark, corners, tmp_path):
     page = canvas.Canvas(str(tmp_path / "form.pdf"), pagesize=(210 * MM, 297 * MM))

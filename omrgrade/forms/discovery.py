@@ -20,7 +20,10 @@ from omrgrade.forms.naming import name_fields
 from omrgrade.forms.shapes import find_ink, find_shapes
 from omrgrade.forms.trial import finds_its_page
 from omrgrade.forms.writing import draw_found, template_text
+from omrgrade.records import Rect
 
+FREE = 0.6, 1.2  # mm from the middle of an outline's line: there is paper round a box,
+PAPER = 0.85  # of the form's brightness at least
 BLANK_DPI = 200.0  # of the blank form as it is kept
 
 
@@ -87,7 +90,22 @@ def _straight(blank: Blank) -> tuple[Blank, list[Block], list]:  # type: ignore[
     if upright is not blank:
         blank, shapes = upright, find_shapes(upright)
     blocks, lone = find_blocks(shapes, Evidence(find_ink(blank.pixels), PX_PER_MM))
-    return blank, blocks + [Block.of(shape) for shape in lone], shapes
+    free = [Block.of(shape) for shape in lone if _stands_free(blank, shape.rect)]
+    return blank, blocks + free, shapes
+
+
+def _stands_free(blank: Blank, rect: Rect) -> bool:
+    """Whether there is paper round an outline; not round the cells of a marker."""
+    paper = float(np.percentile(blank.pixels, 90))
+    near, far = (_grown(blank, rect, rim) for rim in FREE)
+    round_it = (far.sum(dtype=float) - near.sum(dtype=float)) / max(far.size - near.size, 1)
+    return bool(round_it > PAPER * paper)
+
+
+def _grown(blank: Blank, rect: Rect, rim: float) -> NDArray[np.uint8]:
+    left, top = (max(round((side - rim) * PX_PER_MM), 0) for side in (rect.x, rect.y))
+    right, bottom = (round((side + rim) * PX_PER_MM) for side in (rect.right, rect.bottom))
+    return blank.pixels[top:bottom, left:right]
 
 
 def _skew(centres: Sequence[tuple[float, float]]) -> float:

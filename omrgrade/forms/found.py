@@ -10,6 +10,9 @@ from omrgrade.forms.shapes import is_wide
 from omrgrade.records import Role
 from omrgrade.template.layout import SMALLEST_DIGIT
 
+TICK = 2.4  # mm: smaller squares are bullets,
+TALL = 1.25  # times: longer ones are rather something else
+
 Kind = Literal["choice", "grid", "digits", "number"]
 
 
@@ -43,3 +46,10 @@ def is_boxes(block: Block) -> bool:
 def is_numbers(block: Block) -> bool:
     """Whether a whole number is to be written in each."""
     return not block.round and is_wide(block.width, block.height)
+
+
+def is_tick_box(block: Block) -> bool:
+    """Whether it is a box by itself, to be ticked or not."""
+    sides = block.width, block.height
+    alone = block.rows * block.columns == 1 and not block.round
+    return alone and min(sides) >= TICK and max(sides) < TALL * min(sides) and not is_boxes(block)

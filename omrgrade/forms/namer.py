@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from omrgrade.forms.blank import PX_PER_MM, Blank
-from omrgrade.forms.found import FoundField, Kind, is_boxes, is_numbers
+from omrgrade.forms.found import FoundField, Kind, is_boxes, is_numbers, is_tick_box
 from omrgrade.forms.lattice import Block
 from omrgrade.forms.wording import Words, labels_of, role_of, slug, usual
 from omrgrade.records import Rect, Role
@@ -36,6 +36,9 @@ class Namer:
         """The field, or the fields, that a block is."""
         if is_numbers(block):
             return self._numbers(block)
+        if is_tick_box(block):
+            label = self._words.after(block.rect(0, 0)) or "tick"
+            return self._info(block, "choice", ("x",), label)
         if is_boxes(block):
             return self._rows(block, "digits", (), guessed=False)
         inside = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omrgrade.forms.blank import Blank
-from omrgrade.forms.found import FoundField, Layout, is_boxes, is_numbers
+from omrgrade.forms.found import FoundField, Layout, is_boxes, is_numbers, is_tick_box
 from omrgrade.forms.lattice import Block
 from omrgrade.forms.namer import Namer
 from omrgrade.forms.order import reading_order
@@ -40,7 +40,8 @@ def name_fields(blank: Blank, blocks: Sequence[Block]) -> Layout:
 
 def _parts(block: Block) -> list[Block]:
     """The block, in columns where each box is a field; nothing of what is rather print than a lone box."""
-    if block.rows * block.columns == 1 and (block.ink > LONE or not is_boxes(block)):
+    fit = is_boxes(block) or is_tick_box(block)
+    if block.rows * block.columns == 1 and (block.ink > LONE or not fit):
         return []
     return block.by_columns if is_numbers(block) else [block]
 
@@ -55,7 +56,7 @@ def _unfit(block: Block) -> str:
     if boxes and block.ink > PRINTED:
         return "an example: something is printed in these boxes"
     gaps = [gap for gap, n in zip(block.gap, (block.columns, block.rows), strict=True) if n > 1]
-    if not block.round and min(gaps) < (CELLS if boxes else JOINED):
+    if not block.round and min(gaps, default=CELLS) < (CELLS if boxes else JOINED):
         return "cells without paper between them: what is written there is not read"
     if boxes and block.columns > 20:
         return "more boxes in a row than one number has"

@@ -91,6 +91,17 @@ class Words:
         text = line.text.strip(" .:_") if line else ""
         return text if 2 <= len(text) <= 30 and line and rect.x - line.area.right < ROW_WORDS else ""
 
+    def after(self, rect: Rect) -> str:
+        """What is printed right of an outline, its first words, up to the next block: what a tick means."""
+        level = [a.x for a in self._areas if a.y < rect.centre[1] < a.bottom and a.x > rect.right]
+        room = Rect(
+            x=rect.right, y=rect.y - 1, width=min([ROW_WORDS, *(x - rect.right for x in level)]),
+            height=rect.height + 2,
+        )  # fmt: skip
+        found = [word for word in self.words if _within(word.area.centre, room)]
+        line = join_words(sorted(found, key=lambda word: word.area.x)[:3])
+        return line.text if line else ""
+
     def column_heading(self, block: Block) -> str:
         """The words right above a column of boxes, no wider than it."""
         area = block.area

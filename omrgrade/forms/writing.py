@@ -95,7 +95,7 @@ def _entry(number: int, found: FoundField) -> list[str]:
     elif found.kind == "digits":
         keys |= {"boxes": str(block.columns), "gap": f"{gap_x if block.columns > 1 else 2:.2f}"}
     else:
-        keys["gap"] = f"{gap_y if found.down else gap_x:.2f}"
+        keys["gap"] = f"{(gap_y if found.down else gap_x) if len(found.options) > 1 else 2:.2f}"
         if found.down:
             keys["direction"] = "down"
     if len(found.ids) > 1:
@@ -160,6 +160,8 @@ def _described(found: FoundField) -> str:
         return f"{block.rows} x {block.columns} boxes"
     if found.kind == "grid":
         return f"{block.columns} columns of {block.rows} bubbles"
+    if len(found.options) == 1:
+        return "a box to tick"
     count, size = (block.columns, block.rows) if found.down else (block.rows, block.columns)
     return f"{count} question{'s' if count > 1 else ''} of {size} bubbles"
 
