@@ -6,8 +6,8 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
-from tabletop import SETTINGS, take_photo
-from warped_pages import CONDITIONS, METHODS, Condition, WarpedPage, warped_page, with_method
+from tabletop import SETTINGS, Setting, take_photo
+from warped_pages import CONDITIONS, METHODS, Condition, WarpedPage, other_papers, warped_page, with_method
 
 from omrgrade.errors import RegistrationError
 from omrgrade.placing import project
@@ -165,3 +165,19 @@ def test_paper_that_is_nearly_flat_is_followed_as_well():
     """The residual was 0.18 mm, which was taken for flat; its worst box was half a millimetre off."""
     photo = take_photo(with_method("numeric-a4", "page"), SETTINGS["from above"], 130001)
     assert photo.worst_box(register(photo.scan, photo.template, max_residual=1.0)) < 0.2
+
+
+def test_a_table_of_like_boxes_is_no_page():
+    """Its rows were as far apart as a class list's; upside down, 9 boxes in 10 were there."""
+    template = with_method("marklist-a4", "page")
+    table = list(other_papers(2, 145000))[1]
+    with pytest.raises(RegistrationError):
+        register(Scan(source="table.jpg", page=1, pixels=table, dpi=0), template, max_residual=1.0)
+
+
+def test_a_page_of_which_a_part_is_bent_on_to_the_next_row_is_not_accepted():
+    """Its student number was a row off and everything else right; 94 % of its boxes were there."""
+    setting = Setting(table="white", beside="same", finger=True, shadow=True, fills=0.7)
+    photo = take_photo(with_method("choice-a4", "page"), setting, 160001)
+    found = survey(photo.scan, photo.template, max_residual=1.0)
+    assert found.refusal is not None or photo.worst_box(found.registration(photo.template)) < 0.5

@@ -27,7 +27,9 @@ from omrgrade.registration.fitting import (
     fit_flat,
     fit_looks,
     rank,
+    repeated,
     unslipped,
+    worst_part,
 )
 from omrgrade.registration.geometry import Array, Located, Pose, quarter_turns
 from omrgrade.registration.ownprint import better_move
@@ -73,9 +75,10 @@ _HOPEFUL = 0.25
 _ALIKE = 0.7
 """Of the likest place's correlation with the page: places that are less like it are not followed further."""
 _WHOLE = 0.97  # share of the boxes: a page laid a row off has fewer
+_PART = 0.8  # share of the boxes in each part of a bent page: one bent on to the next row has fewer
 _SLIPS = 3
-_AS_GOOD = 0.3  # of `rank`: so much worse may boxes lie where a form's words say that it is
 """Rows or columns of boxes by which a page may be off."""
+_AS_GOOD = 0.3  # of `rank`: so much worse may boxes lie where a form's words say that it is
 _PLAIN, _OFF = 0.7, 0.5
 """Share of boxes seen, and residual in mm, with which boxes look as the template says."""
 _CLEARLY = 0.15
@@ -219,6 +222,17 @@ def _problem(scan: Scan, template: Template, fit: Fit, max_residual: float) -> R
             where=scan.source,
             fix="another sheet or edition, or badly creased paper",
             received=f"residual {fit.residual:.1f} mm",
+        )
+    bent = fit.pose.bend is not None and not fit.by_looks and template.fiducials.method != "aruco"
+    if bent and fit.share < _WHOLE and worst_part(scan, template, fit) < _PART:
+        return RegistrationError(
+            "boxes are missing in a part of the page",
+            where=scan.source,
+            fix="lay it flat, with nothing on it",
+        )
+    if fit.by_looks and fit.share < _WHOLE and repeated(scan, template, fit):
+        return RegistrationError(
+            "the boxes of this template may be any of a table's", where=scan.source, fix="is it another sheet"
         )
     return None
 

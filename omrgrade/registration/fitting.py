@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from omrgrade.records import Scan, Template
 from omrgrade.registration.bending import STIFFNESS, fit_bend
-from omrgrade.registration.geometry import Landmarks, Located, Pose, median, refine
+from omrgrade.registration.geometry import Array, Landmarks, Located, Pose, median, refine
 from omrgrade.registration.likeness import PX, View, blank_ink, coarser, patch_centres, patch_landmarks
 from omrgrade.registration.looks import look_landmarks
 from omrgrade.registration.outlines import Outline, box_landmarks, edge_landmarks, filled, outlines, spread
@@ -199,8 +199,37 @@ def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
     Rows of bubbles are like one another: a page laid one of them off fits at most boxes as well as it should,
     and all that is read is wrong.
     """
+    moved = _further(scan, template, fit)
+    best = min(moved, key=lambda one: one[0], default=(np.inf, None))
+    if best[1] is None or best[0] >= rank(fit) - _SLIPPED:
+        return None
+    return replace(fit.located, page_to_scan=best[1])
+
+
+def repeated(scan: Scan, template: Template, fit: Fit) -> bool:
+    """Whether boxes are as good one row or column further: a table of like ones has no place for a page."""
+    return any(own < rank(fit) + _SLIPPED for own, _ in _further(scan, template, fit))
+
+
+def worst_part(scan: Scan, template: Template, fit: Fit) -> float:
+    """The share of boxes that are there in the part of the page that shows fewest of its own.
+
+    Paper that bends where print was hard to follow may be bent on to the next row there: the others fit.
+    """
+    boxes = outlines(template)
+    part = _parts(np.array([outline.rect.centre for outline in boxes]))
+    shares = [1.0]
+    for number in range(_REGION**2):
+        own = [box for box, where in zip(boxes, part, strict=True) if where == number]
+        if len(own) >= 2 * _FEW:
+            shares.append(judged(scan, fit.pose, fit.located, own).share)
+    return min(shares)
+
+
+def _further(scan: Scan, template: Template, fit: Fit) -> list[tuple[float, Array]]:
+    """How well (`rank`) boxes lie one row or column further, each way, and the matrix there."""
     _, verifying = shared_out(template, BENT_LANDMARKS)
-    best, least = None, rank(fit) - _SLIPPED
+    result = []
     for x, y in box_steps(template):
         move = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
         pose = Pose(matrix=fit.pose.matrix @ move, bend=fit.pose.bend)
@@ -208,10 +237,8 @@ def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
         if fit.by_looks:
             marks = look_landmarks(scan.pixels, pose, verifying, reach=VERIFY, contrast=fit.located.contrast)
             moved.append(judged(scan, pose, fit.located, verifying, marks))
-        own = min(map(rank, moved))
-        if own < least:
-            best, least = replace(fit.located, page_to_scan=pose.matrix), own
-    return best
+        result.append((min(map(rank, moved)), pose.matrix))
+    return result
 
 
 def box_steps(template: Template) -> list[tuple[float, float]]:
@@ -258,12 +285,17 @@ def judged(
 
 def _residual(distance: NDArray[np.float64], points: NDArray[np.float64]) -> float:
     """mm: the 90th percentile over the page, or the median of its worst part, if that is more."""
-    extent = np.maximum(np.ptp(points, axis=0), 1.0)
-    part = np.minimum((points - points.min(axis=0)) / extent * _REGION, _REGION - 1).astype(int)
-    number = part[:, 0] * _REGION + part[:, 1]
+    number = _parts(points)
     parts = [distance[number == n] for n in range(_REGION**2)]
     medians = [median(own) for own in parts if len(own) >= _FEW]
     return max([float(np.percentile(distance, 90)), *medians])
+
+
+def _parts(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """In which part of the page each point (n, 2) mm lies: (n,), 0 to _REGION ** 2 - 1."""
+    extent = np.maximum(np.ptp(points, axis=0), 1.0)
+    part = np.minimum((points - points.min(axis=0)) / extent * _REGION, _REGION - 1).astype(np.int64)
+    return np.asarray(part[:, 0] * _REGION + part[:, 1])
 
 
 def every_box(scan: Scan, template: Template, fit: Fit) -> Landmarks:
