@@ -9,15 +9,15 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from omrgrade.errors import RegistrationError, TemplateError
+from omrgrade.errors import TemplateError
 from omrgrade.forms.blank import PX_PER_MM, Blank
 from omrgrade.records import Scan
-from omrgrade.registration import register
+from omrgrade.registration import survey
 from omrgrade.template import load_template
 
 SKEW = 2.0  # degrees
 PX = 6.0  # px per mm, of 150 dpi
-NEAR = 0.4  # mm: the residual, and how far the page's corners may be off
+NEAR = 0.4  # mm: the residual, and how far any box may be off
 
 
 def finds_its_page(blank: Blank, text: str, files: Mapping[str, bytes]) -> bool:
@@ -30,12 +30,14 @@ def finds_its_page(blank: Blank, text: str, files: Mapping[str, bytes]) -> bool:
         path.write_text(text, encoding="utf-8")
         try:
             template = load_template(path)
-            found = register(scan, template, max_residual=NEAR)
-        except (RegistrationError, TemplateError):
+        except TemplateError:
             return False
-    corners = np.array([(x, y, 1.0) for x in (0, blank.width) for y in (0, blank.height)])
-    off = [(corners @ np.array(m).T)[:, :2] for m in (found.page_to_scan, page_to_scan)]
-    return bool(np.hypot(*(off[0] - off[1]).T).max() < 2 * NEAR * PX)
+    found = survey(scan, template, max_residual=NEAR)
+    if found.refusal is not None:
+        return False
+    boxes = np.array([box.centre for field in template.fields for box in field.boxes])
+    there = np.column_stack([boxes, np.ones(len(boxes))]) @ page_to_scan.T
+    return bool(np.hypot(*(found.fits[0].pose(boxes) - there[:, :2]).T).max() < NEAR * PX)
 
 
 def _askew(blank: Blank) -> tuple[Scan, np.ndarray]:
