@@ -38,7 +38,8 @@ class Namer:
             return self._numbers(block)
         if is_tick_box(block):
             label = self._words.after(block.rect(0, 0)) or "tick"
-            return self._info(block, "choice", ("x",), label)
+            # Bubbles with one label are taken to be printed alike, most of them empty: these are not.
+            return self._info(block, "choice", (slug(label).replace("_", "")[:3],), label)
         if is_boxes(block):
             return self._rows(block, "digits", (), guessed=False)
         inside = [
