@@ -53,13 +53,14 @@ def fuller_view(plain: NDArray[np.float32], fuller: NDArray[np.float32]) -> NDAr
     """Class probabilities of a box in which there may be more to a digit than what is clearly ink.
 
     plain, fuller: (C,) probabilities without strokes that hardly pressed, or that lie on the outline, and
-    with them. Where they make another digit, it is either; else the plain view is the clearer one. Returns
-    (C,).
+    with them. Where they make another digit, it is either, and neither is likelier than not; else the plain
+    view is the clearer one. Returns (C,); what the digits lack to 1 is doubt.
     """
     another = int(fuller.argmax())
     if another >= len(DIGITS) or fuller[another] < 0.5 or another == int(plain.argmax()):
         return plain
-    return both_views(plain, fuller)
+    either = (plain + fuller) / 2
+    return np.asarray(either * min(1.0, 0.49 / float(either.max())), np.float32)
 
 
 def among_others(probabilities: NDArray[np.float32], written: NDArray[np.bool_]) -> NDArray[np.float32]:

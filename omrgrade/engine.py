@@ -276,6 +276,10 @@ class ProcessEngine:
         """Start all workers before there is work; meanwhile they import `module`, which they will need."""
         self._early += [_start_worker(None, module) for _ in range(self.jobs - len(self._early))]
 
+    def stop(self) -> None:
+        """End the workers that were started and never given work."""
+        _end(self._early)
+
     def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
         """See `Engine.map`. Closing the iterator, or Ctrl-C, ends the workers; what was yielded stays."""
         run = _Run(work, iter(chunks), self.jobs, self.page_timeout or math.inf, self._early)
@@ -316,17 +320,9 @@ class _Run:
             self._listen()
 
     def stop(self) -> None:
-        every = [*self._workers, *self._early]
-        for worker in every:
-            worker.pipe.close()
-            worker.process.terminate()
-        for worker in every:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-        self._workers.clear()
+        self._workers += self._early
         self._early.clear()
+        _end(self._workers)
 
     def _hand_out(self) -> None:
         """Give every idle worker a task; workers are started only when there is something for them to do."""
@@ -425,6 +421,19 @@ def _start_worker(work: Work | None, module: str = "") -> _Worker:
         process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+def _end(workers: list[_Worker]) -> None:
+    """End processes and forget them."""
+    for worker in workers:
+        worker.pipe.close()
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(5)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+    workers.clear()
 
 
 @contextmanager
