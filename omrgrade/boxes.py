@@ -70,8 +70,8 @@ def among_others(probabilities: NDArray[np.float32], written: NDArray[np.bool_])
     ticked the next; who struck out three may have struck out a fourth. So each box is given the share of
     other ink that is to be expected of this paper, from its other boxes (a beta prior), in place of the
     network's (Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
-    written: (N,) boxes that are not empty. The others, and boxes in which two views contradict one another,
-    stay as they are: their doubt is another.
+    written: (N,) boxes that are not empty, and whose ink is no ghost (`GHOST`). The others stay as they are,
+    and so do boxes of which two views contradict one another: their doubt is another.
     """
     plain = written & (probabilities.sum(axis=1) > 0.999)
     if probabilities.shape[1] == len(DIGITS) or not plain.any():

@@ -208,6 +208,15 @@ def test_an_unclear_digit_counts_for_more_on_a_page_of_clear_ones():
     assert first(dataclasses.replace(policy, beside=False), papers) == "review"
 
 
+def test_a_streak_in_an_empty_box_is_no_likelier_a_1_for_the_digits_beside_it():
+    streak = np.full((80, 80), 235, np.uint8)
+    cv2.rectangle(streak, (8, 8), (72, 72), 80, 2)
+    streak[:, 40] = np.minimum(streak[:, 40], 235 - 14)
+    crops = [Crop(pixels=streak, margin=8)] + [Crop(pixels=box("1"), margin=0) for _ in range(30)]
+    reading = read_crops(crops, Unsure(), Policy(accept=0.95, faint=5.0), ["page"] * len(crops))[0]
+    assert reading.status != "read"
+
+
 def test_labelled_boxes_of_one_group_are_of_one_paper():
     count = 31
     images = np.stack([box("1")] * count)
