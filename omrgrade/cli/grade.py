@@ -241,9 +241,7 @@ def _engine(jobs: int, page_timeout: float, cluster: str | None) -> Engine | Non
     engine = None if cluster else make_engine(jobs, page_timeout=page_timeout)
     if isinstance(engine, ProcessEngine):
         engine.start("omrgrade.pipeline")
-        click.get_current_context().call_on_close(
-            engine.stop
-        )  # should a wrong key end the command
+        click.get_current_context().call_on_close(engine.stop)  # should a wrong key end the command
     return engine
 
 
