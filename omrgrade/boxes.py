@@ -49,15 +49,20 @@ def both_views(cut: NDArray[np.float32], restored: NDArray[np.float32]) -> NDArr
     return np.minimum(cut, restored)
 
 
-def fuller_view(plain: NDArray[np.float32], fuller: NDArray[np.float32]) -> NDArray[np.float32]:
+def fuller_view(
+    plain: NDArray[np.float32], fuller: NDArray[np.float32], cut: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Class probabilities of a box in which there may be more to a digit than what is clearly ink.
 
-    plain, fuller: (C,) probabilities without strokes that hardly pressed, or that lie on the outline, and
-    with them. Where they make another digit, it is either, and neither is likelier than not; else the plain
-    view is the clearer one. Returns (C,); what the digits lack to 1 is doubt.
+    plain: (C,) probabilities so far. fuller, cut: (C,) with strokes that hardly pressed, or that lie on the
+    outline, and without them, the lines removed in both. Where such strokes make another digit, it is either,
+    and neither is likelier than not; else the plain view is the clearer one. So it is where the lines were
+    left in to read it (`either_view`): strokes beside a line say nothing of that. Returns (C,); what the
+    digits lack to 1 is doubt.
     """
-    another = int(fuller.argmax())
-    if another >= len(DIGITS) or fuller[another] < 0.5 or another == int(plain.argmax()):
+    another, likeliest = int(fuller.argmax()), int(plain.argmax())
+    seen = another < len(DIGITS) and fuller[another] >= 0.5 and another != likeliest
+    if not seen or likeliest != int(cut.argmax()):
         return plain
     either = (plain + fuller) / 2
     return np.asarray(either * min(1.0, 0.49 / float(either.max())), np.float32)

@@ -122,10 +122,11 @@ def classify_views(inks: Sequence[Ink], classifier: Classifier) -> NDArray[np.fl
     found = iter(classifier.probabilities(np.stack([image for _, image in views])))
     for n, _ in written:
         result[n] = next(found)
+    cut = result.copy()
     for n, _ in uncut:
         result[n] = either_view(result[n], next(found), inks[n].lines)
     for n, _ in restored:
         result[n] = both_views(result[n], next(found))
     for n, _ in fuller:
-        result[n] = fuller_view(result[n], next(found))
+        result[n] = fuller_view(result[n], next(found), cut[n])
     return result

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from omrgrade.boxes import DIGITS, among_others, both_views, either_view, fuller_view, read_box
@@ -201,7 +201,7 @@ def test_weak_ink_is_a_doubt_where_it_is_plainly_a_digit_and_blank_where_it_is_n
 
 @given(st.integers(0, 9), st.integers(0, 9), st.floats(0.9, 1), st.floats(0.6, 1))
 def test_a_faint_stroke_that_makes_another_digit_is_a_doubt(one, two, sure, also_sure):
-    merged = fuller_view(one_sure(one, sure), one_sure(two, also_sure))
+    merged = fuller_view(one_sure(one, sure), one_sure(two, also_sure), one_sure(one, sure))
     if one == two:
         assert merged == pytest.approx(one_sure(one, sure))
     else:
@@ -211,7 +211,15 @@ def test_a_faint_stroke_that_makes_another_digit_is_a_doubt(one, two, sure, also
 
 @given(st.integers(0, 9), st.floats(0.9, 1))
 def test_faint_ink_that_makes_no_digit_changes_nothing(digit, sure):
-    assert fuller_view(one_sure(digit, sure), one_sure(10, 0.99)) == pytest.approx(one_sure(digit, sure))
+    plain = one_sure(digit, sure)
+    assert fuller_view(plain, one_sure(10, 0.99), plain) == pytest.approx(plain)
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 10))
+def test_faint_ink_beside_a_line_says_nothing_of_a_digit_that_was_read_with_the_line(seven, two, one):
+    assume(seven != one)  # its bar was taken for a line: what is left is another digit, or none
+    merged = fuller_view(one_sure(seven, 0.97), one_sure(two, 0.9), one_sure(one, 0.99))
+    assert merged == pytest.approx(one_sure(seven, 0.97))
 
 
 def test_a_box_whose_outline_may_hide_ink_is_neither_blank_nor_read():
