@@ -6,7 +6,9 @@ All lengths are pixels of the normaliser's working copies. Each side is looked a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,7 @@ BESIDE = 0.16  # of a side's length: strokes that only cross a line, or end on i
 SLACK = 6  # px: an outline lies this near to where the template says, or is not found
 EDGE = 9  # px: two lines that meet so near to the crop's edge, and nothing inside, are no digit
 INNER = 4  # rows inside a line that are looked at beside it
+_OUT = np.ones((1, 5), np.uint8)  # up to where a stroke comes out from under its line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -146,13 +149,15 @@ def _cut(
         bands = _Bands(side, inner, lines.thickness[:, turn].astype(np.intp) + 4, floor, ends)
         marked = (lines.seen[:, turn] & alone)[:, None]
         hides = bands.hiding() & marked
-        for n in np.flatnonzero(np.count_nonzero(hides, axis=1) >= ALONG * width):
-            columns, kept = _ink_under(hides[n], bands.of(n), floor[n]), hidden
-            if columns is None:
-                columns, kept = _ink_beside(hides[n]), beside
-            if columns is not None:
-                under = kept.setdefault(int(n), np.zeros(dark.shape[1:], np.uint8))
-                turned(under, turn)[(ROWS[: side.shape[1]] < inner[n]) & columns] = 1
+        some = np.flatnonzero(np.count_nonzero(hides, axis=1) >= ALONG * width)
+        if len(some):
+            columns = _ink_under(hides[some], bands.just_inside(some), floor[some])
+            under = columns.any(axis=1)
+            columns[~under] = _ink_beside(hides[some[~under]])
+            for at in np.flatnonzero(columns.any(axis=1)).tolist():
+                n = int(some[at])
+                mask = (hidden if under[at] else beside).setdefault(n, np.zeros(dark.shape[1:], np.uint8))
+                turned(mask, turn)[(ROWS[: side.shape[1]] < inner[n]) & columns[at]] = 1
         if margin:
             crosses, edge = bands.crossing()
             crosses &= marked
@@ -191,6 +196,10 @@ class _Bands:
         """One box's rows, (above + INNER, w), row `above` being the first inside; repeated past the crop."""
         return self._rows[n, self._most - self.above[n] :]
 
+    def just_inside(self, some: Ints) -> Grey:
+        """(n, w): the darker one of the third and fourth row inside the line, of some boxes."""
+        return np.asarray(self._rows[some, -2:].max(axis=1))
+
     def mass(self) -> NDArray[np.uint16]:
         """(N, w) grey levels added up across the line and its blur, one row inside of it included."""
         across = self._rows[:, : self._most + 1]
@@ -225,33 +234,28 @@ def _padded(side: Grey, above: int, end: int) -> tuple[Grey, int]:
     return padded, above
 
 
-def _ink_under(hides: Bools, band: Grey, floor: float) -> Bools | None:
-    """Columns (w,) where a stroke seems to run along a line and under it; None without any.
+def _ink_under(hides: Bools, within: Grey, floor: Reals) -> Bools:
+    """Columns (n, w) where a stroke seems to run along a line and under it.
 
     There the line is darker or wider than elsewhere (`hides`), and nothing shows inside of it: the bar of a 7
-    on the outline would be cut off with it, and leave a 1. band: (n, w), rows along it, the last 4 inside.
+    on the outline would be cut off with it, and leave a 1. within: (n, w), how dark it is inside. floor: (n,).
     """
-    least = ALONG * band.shape[1]
-    hides = hides & (band[-2:].max(axis=0) <= 1.5 * floor)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], hides, [False])).astype(np.int8)))
-    for start, end in edges.reshape(-1, 2):
-        if end - start < least:
-            hides[start:end] = False
-    if not hides.any():
-        return None
-    return np.asarray(np.convolve(hides, np.ones(5), "same") > 0)  # up to where it comes out from under it
+    hidden = (hides & (within <= 1.5 * floor[:, None])).view(np.uint8)
+    run = np.ones((1, ceil(ALONG * hides.shape[1])), np.uint8)  # a shorter one only crosses the line
+    starts = cv2.erode(hidden, run, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    whole = cv2.dilate(starts, run, anchor=(run.size - 1, 0))
+    return cv2.dilate(whole, _OUT).astype(bool)
 
 
-def _ink_beside(hides: Bools) -> Bools | None:
-    """Columns (w,) of a line along which visible ink runs, or that two of its strokes end on; None without.
+def _ink_beside(hides: Bools) -> Bools:
+    """Columns (n, w) of lines along which visible ink runs, or that two of its strokes end on.
 
     What lies on the line itself is lost with it: the bar of a 7, the side that closes an 8 or a 9.
     """
-    places = np.flatnonzero(hides)
-    if len(places) < BESIDE * len(hides):
-        return None
-    columns = np.arange(len(hides))
-    return np.asarray((columns >= places[0]) & (columns <= places[-1]))
+    between = np.logical_or.accumulate(hides, axis=1)
+    between &= np.logical_or.accumulate(hides[:, ::-1], axis=1)[:, ::-1]
+    much = np.count_nonzero(hides, axis=1) >= BESIDE * hides.shape[1]
+    return np.asarray(between & much[:, None])
 
 
 def _let_through(side: Grey, keep: Grey, band: Grey, inner: Ints, crosses: Bools, seen: float) -> None:
