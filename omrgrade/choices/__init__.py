@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from omrgrade.choices.measuring import LEAST, Marks, Question, measure
 from omrgrade.choices.outside import beside, run_through, struck_out
+from omrgrade.choices.ranks import median, quantile
 from omrgrade.choices.zones import Bools, Floats
 from omrgrade.records import BoxReading, Policy
 
@@ -52,33 +55,37 @@ def read_bubbles(
     The more of a page's questions are given at once, the better the pupil's way of marking is known.
     cancels: for each question whether a mark that was struck out is none; otherwise it is left to a person.
     """
-    marks = measure(questions)
-    levels = page_levels(marks, policy)
-    plain = [_plain(mark, levels, policy) > 0 for mark in marks]
+    if not questions:
+        return []
+    marks, counts = measure(questions), [len(labels) for _, labels in questions]
+    levels = page_levels(marks, counts, policy)
+    plain = _plain(marks, levels, policy) > 0
     struck, through = struck_out(marks, plain, levels.usual), run_through(marks, plain, levels.usual)
     near = beside(marks, levels.usual)
-    result = []
-    for n, (_, labels) in enumerate(questions):
-        none = struck[n] & bool(cancels and cancels[n])
-        boxes = _read_question(_without(marks[n], none), labels, levels, policy)
-        boxes = _doubted(boxes, struck[n] & ~none, labels, "struck out?")
-        boxes = _doubted(boxes, through[n], labels, "a line through it")
-        result.append(boxes if none.any() else _beside(boxes, near[n], labels))
+    none = struck & np.repeat(cancels, counts) if any(cancels) else np.zeros_like(struck)
+    signs = _signs(_without(marks, none), levels, policy)
+    result, start = [], 0
+    for (_, labels), count in zip(questions, counts, strict=True):
+        own = slice(start, start + count)
+        boxes = _read_question(signs[own], labels, levels, policy)
+        boxes = _doubted(boxes, (struck & ~none)[own], labels, "struck out?")
+        boxes = _doubted(boxes, through[own], labels, "a line through it")
+        result.append(boxes if none[own].any() else _beside(boxes, near[own], labels))
+        start += count
     return result
 
 
-def page_levels(questions: Sequence[Marks], policy: Policy) -> Levels:
+def page_levels(marks: Marks, counts: Sequence[int], policy: Policy) -> Levels:
     """From all of a page's bubbles: most are empty and show the paper, each question's plainest the pen.
 
     Where most questions are left blank their plainest is paper as well: a pen stands out from others' ink.
+    counts: how many bubbles each question has.
     """
-    if not questions:
-        return Levels(seen=policy.mark_seen, plain=policy.mark_dark * USUAL, usual=USUAL)
-    grain = float(np.median(np.concatenate([marks.dark for marks in questions])))
+    grain = float(median(marks.dark))
     seen = min(max(GRAIN * grain, policy.mark_seen / 2), policy.mark_seen)
-    dark, ink = _pen(questions, seen, policy)
-    marks = ink.sum() ** 2 / max((ink**2).sum(), LEAST)  # so many of equal ink: specks do not count
-    usual = _typical(dark, ink) if marks >= MARKS else USUAL
+    dark, ink = _pen(marks, counts, seen, policy)
+    number = ink.sum() ** 2 / max((ink**2).sum(), LEAST)  # so many of equal ink: specks do not count
+    usual = _typical(dark, ink) if number >= MARKS else USUAL
     return Levels(
         seen=min(seen, policy.mark_dark * usual),
         plain=max(seen, policy.mark_dark * usual),
@@ -87,17 +94,16 @@ def page_levels(questions: Sequence[Marks], policy: Policy) -> Levels:
     )
 
 
-def _pen(questions: Sequence[Marks], seen: float, policy: Policy) -> tuple[Floats, Floats]:
+def _pen(marks: Marks, counts: Sequence[int], seen: float, policy: Policy) -> tuple[Floats, Floats]:
     """Darkness and ink of what may be the pupil's marks: the plainest of each question that is no paper."""
-    first = [int(marks.ink.argmax()) for marks in questions]
-    rest = np.concatenate([np.delete(marks.ink, n) for marks, n in zip(questions, first, strict=True)])
-    paper = min(float(np.quantile(rest, PAPER)), PAPER_MOST) if len(rest) >= ENOUGH else 0.0
-    dark, area = (
-        np.array([values[n] for values, n in zip(of, first, strict=True)], np.float32)
-        for of in ([marks.dark for marks in questions], [marks.area for marks in questions])
-    )
-    pen = (dark > seen) & (area > policy.mark_area) & (dark * area > OVER_PAPER * paper)
-    return dark[pen], (dark * area)[pen]
+    every = marks.ink
+    starts = np.cumsum([0, *counts])
+    first = [int(a + every[a:b].argmax()) for a, b in pairwise(starts.tolist())]
+    rest = np.delete(every, first)
+    paper = min(float(quantile(rest, PAPER)), PAPER_MOST) if len(rest) >= ENOUGH else 0.0
+    dark, area, ink = marks.dark[first], marks.area[first], every[first]
+    pen = (dark > seen) & (area > policy.mark_area) & (ink > OVER_PAPER * paper)
+    return dark[pen], ink[pen]
 
 
 def _typical(values: Floats, weights: Floats) -> float:
@@ -122,10 +128,29 @@ def _without(marks: Marks, none: Bools) -> Marks:
     return replace(marks, dark=np.where(none, LEAST, marks.dark), area=np.where(none, LEAST, marks.area))
 
 
+class _Sign(NamedTuple):
+    """What says whether one bubble is marked."""
+
+    dark: float  # see `Marks`
+    ink: float
+    plain: float  # see `_plain`
+    seen: float  # how far there is any ink, > 0, or not, in powers of e
+
+
+def _signs(marks: Marks, levels: Levels, policy: Policy) -> list[_Sign]:
+    """Every bubble's."""
+    ink, seen = marks.ink, np.log(marks.dark / levels.seen)
+    if levels.ink:
+        seen = np.minimum(seen, np.log(ink / (SPECK * levels.ink)))
+    return list(map(_Sign, marks.dark, ink, _plain(marks, levels, policy), seen))
+
+
 def _doubted(
     boxes: tuple[BoxReading, ...], which: Bools, labels: Sequence[str], reason: str
 ) -> tuple[BoxReading, ...]:
     """The marks, those in doubt that `which` says."""
+    if not which.any():
+        return boxes
     return tuple(
         _doubt(label, 0.0, reason) if doubted and box.status == "read" else box
         for box, doubted, label in zip(boxes, which, labels, strict=True)
@@ -134,7 +159,7 @@ def _doubted(
 
 def _beside(boxes: tuple[BoxReading, ...], near: Bools, labels: Sequence[str]) -> tuple[BoxReading, ...]:
     """Where nothing else is marked, a mark beside a bubble may be meant for it."""
-    if any(box.status != "blank" for box in boxes):
+    if not near.any() or any(box.status != "blank" for box in boxes):
         return boxes
     return tuple(
         _doubt(label, -1.0, "a mark beside it") if ink else box
@@ -143,39 +168,33 @@ def _beside(boxes: tuple[BoxReading, ...], near: Bools, labels: Sequence[str]) -
 
 
 def _read_question(
-    marks: Marks, labels: Sequence[str], levels: Levels, policy: Policy
+    signs: Sequence[_Sign], labels: Sequence[str], levels: Levels, policy: Policy
 ) -> tuple[BoxReading, ...]:
     """One question's bubbles, each beside the one with most ink. Distances to borders are in powers of e."""
-    plain = _plain(marks, levels, policy)
-    seen = np.log(marks.dark / levels.seen)
-    if levels.ink:
-        seen = np.minimum(seen, np.log(marks.ink / (SPECK * levels.ink)))
-    first = int(np.where(plain > 0, marks.ink, -1).argmax())
+    first = max(range(len(signs)), key=lambda n: signs[n].ink if signs[n].plain > 0 else -1)
     readings = []
-    for n, label in enumerate(labels):
-        if seen[n] < 0:
-            readings.append(_empty(-seen[n]))
-        elif plain[first] > 0:
-            readings.append(_read_beside(n, first, marks, plain[n], labels, policy))
+    for sign, label in zip(signs, labels, strict=True):
+        if sign.seen < 0:
+            readings.append(_empty(-sign.seen))
+        elif signs[first].plain > 0:
+            readings.append(_read_beside(sign, signs[first], label, labels[first], policy))
         else:
-            faint = marks.dark[n] < levels.plain
-            readings.append(_doubt(label, plain[n], "faint mark" if faint else "small mark"))
+            faint = sign.dark < levels.plain
+            readings.append(_doubt(label, sign.plain, "faint mark" if faint else "small mark"))
     return tuple(readings)
 
 
-def _read_beside(
-    n: int, first: int, marks: Marks, plain: float, labels: Sequence[str], policy: Policy
-) -> BoxReading:
-    """A bubble with ink, in a question whose plainest mark is `first`; `plain` > 0: alone, this were one."""
-    lighter = min(marks.dark[n] / marks.dark[first], marks.ink[n] / marks.ink[first])
+def _read_beside(sign: _Sign, first: _Sign, label: str, first_label: str, policy: Policy) -> BoxReading:
+    """A bubble with ink, in a question whose plainest mark is `first`."""
+    lighter = min(sign.dark / first.dark, sign.ink / first.ink)
     like = math.log(lighter / policy.mark_like)
-    if min(plain, like) > 0:
-        return BoxReading(value=labels[n], confidence=_sure(min(plain, like)), status="read")
-    erased = math.log(REMAINS * marks.dark[first] / marks.dark[n])
-    touched = math.log(TOUCH * marks.ink[first] / marks.ink[n])
+    if min(sign.plain, like) > 0:
+        return BoxReading(value=label, confidence=_sure(min(sign.plain, like)), status="read")
+    erased = math.log(REMAINS * first.dark / sign.dark)
+    touched = math.log(TOUCH * first.ink / sign.ink)
     if max(erased, touched) > 0:
         return _empty(max(erased, touched))
-    return _doubt(labels[n], min(plain, like), f"lighter than {labels[first]}")
+    return _doubt(label, min(sign.plain, like), f"lighter than {first_label}")
 
 
 def _empty(distance: float) -> BoxReading:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.choices.printed import Group, printed
-from omrgrade.choices.zones import Bools, Floats, Zones, polar, zones
+from omrgrade.choices.ranks import median
+from omrgrade.choices.zones import SECTORS, Bools, Floats, Sector, Zones, polar, zones
 from omrgrade.records import Crop
 
 COARSE = 40  # crops of so many px or more are halved: a quarter of a millimetre shows every stroke
@@ -36,7 +37,7 @@ Question = tuple[Sequence[Crop], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The ink of one question's bubbles, an element each."""
+    """The ink of bubbles, an element each."""
 
     dark: Floats  # of the darkest ink, 0 paper .. 1 black
     area: Floats  # share (0-1) of the inside that ink of that darkness would cover
@@ -52,24 +53,26 @@ class Marks:
         return self.dark * self.area
 
 
-def measure(questions: Sequence[Question]) -> list[Marks]:
-    """The ink in each bubble of each question.
+def measure(questions: Sequence[Question]) -> Marks:
+    """The ink in all bubbles, question by question.
 
     A crop shows the bubble's bounding box with `crop.margin` px of paper round it. What is printed inside of
     bubbles is taken off: see `printed`.
     """
-    result: dict[int, Marks] = {}
+    parts, order = [], []
+    starts = np.cumsum([0, *(len(labels) for _, labels in questions)])
     for (shape, margin), members in _by_size(questions).items():
         chosen = [questions[n] for n in members]
         marks, printed_on = _measured(chosen, margin, 2 if min(shape) >= COARSE else 1)
         if printed_on and min(shape) >= COARSE:  # ink between a letter's strokes shows only in full
             marks, _ = _measured(chosen, margin, 1)
-        ends = np.cumsum([len(labels) for _, labels in chosen])[:-1]
-        parts = (np.split(values, ends) for values in (
-            marks.dark, marks.area, marks.around, marks.middle, marks.near, marks.far, marks.room,
-        ))  # fmt: skip
-        result |= {n: Marks(*part) for n, part in zip(members, zip(*parts, strict=True), strict=True)}
-    return [result[n] for n in range(len(questions))]
+        parts.append(marks)
+        order += [place for n in members for place in range(starts[n], starts[n + 1])]
+    if len(parts) == 1:
+        return parts[0]
+    back = np.argsort(order)
+    names = [field.name for field in fields(Marks)]
+    return Marks(**{name: np.concatenate([getattr(p, name) for p in parts])[back] for name in names})
 
 
 def _measured(questions: Sequence[Question], margin: int, step: int) -> tuple[Marks, bool]:
@@ -119,11 +122,10 @@ def _darkness(stack: NDArray[np.uint8], margin: float, starts: NDArray[np.intp])
     a bubble's are much darker than its neighbours', there is a mark in them.
     """
     where = zones(stack.shape[1], stack.shape[2], margin)
-    corners = np.stack([np.median(stack[:, zone], axis=1) for zone in where.corners], axis=1)
-    middle = np.median(stack[:, where.inside][:, ::4], axis=1)
-    if np.median(middle / np.maximum(np.median(corners, axis=1), 1)) > LIGHTER:
+    corners = np.stack([median(stack[:, zone]) for zone in where.corners], axis=1)
+    middle = median(stack[:, where.inside][:, ::4])
+    if median(middle / np.maximum(median(corners), 1)) > LIGHTER:
         corners = np.stack([_light(stack[:, zone]) for zone in where.corners], axis=1)
-    corners = corners.astype(np.float32)
     level = np.sort(corners, axis=1)[:, 1:3].mean(axis=1)
     lightest = np.maximum.reduceat(level, starts)
     level = np.maximum(level, SHADOW * np.repeat(lightest, np.diff([*starts, len(stack)])))
@@ -220,7 +222,7 @@ def _lift(dark: Floats, inside: Bools) -> None:
 
     A small bubble's thick outline, blurred or a little off its place, darkens the corners of its crop.
     """
-    dark -= np.minimum(np.median(dark[:, inside], axis=1), 0)[:, None, None]
+    dark -= np.minimum(median(dark[:, inside]), 0)[:, None, None]
 
 
 def _inked(inside: Floats) -> tuple[Floats, Floats]:
@@ -248,9 +250,12 @@ def _strokes(dark: Floats, where: Zones, groups: Sequence[Group]) -> list[Floats
     return np.split(_unusual(np.concatenate(parts, axis=1), groups), ends, axis=1)
 
 
-def _around(dark: Floats, sectors: Sequence[Bools]) -> Floats:
-    """The darkest ink (n, sectors) on the paper round bubbles (n, h, w), by direction."""
-    return np.stack([_darkest(dark[:, sector]) for sector in sectors], axis=1)
+def _around(dark: Floats, sectors: Sequence[Sector]) -> Floats:
+    """The darkest ink (n, SECTORS) on the paper round bubbles (n, h, w), by direction."""
+    result = np.zeros((len(dark), SECTORS), np.float32)
+    for directions, places in sectors:
+        result[:, directions] = _darkest(_along(dark, places))
+    return result
 
 
 def _along(dark: Floats, rays: NDArray[np.intp]) -> Floats:
@@ -267,13 +272,11 @@ def _unusual(around: Floats, groups: Sequence[Group]) -> Floats:
     for group, count in Counter(groups).items():
         if count >= ALIKE:
             members = np.array([n for n, other in enumerate(groups) if other == group])
-            result[members] = np.maximum(around[members] - np.median(around[members], axis=0), 0)
+            result[members] = np.maximum(around[members] - median(around[members], axis=0), 0)
     return result
 
 
 def _darkest(values: Floats) -> Floats:
-    """Of (n, px) the mean of the darkest quarter, so that single specks do not count."""
-    if not values.shape[1]:
-        return np.zeros(len(values), np.float32)
-    count = max(values.shape[1] // 4, 1)
-    return np.sort(values, axis=1)[:, -count:].mean(axis=1)
+    """Of (..., px) the mean of the darkest quarter, so that single specks do not count."""
+    count = max(values.shape[-1] // 4, 1)
+    return np.asarray(np.sort(values)[..., -count:].mean(axis=-1), np.float32)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from omrgrade.choices.measuring import Marks
@@ -24,53 +22,47 @@ BESIDE = 3  # directions with ink that make a mark beside a bubble,
 RARE = 0.3  # if no more than this share of the bubbles has it: more is print
 
 
-def struck_out(questions: Sequence[Marks], plain: Sequence[Bools], usual: float) -> list[Bools]:
+def struck_out(marks: Marks, plain: Bools, usual: float) -> Bools:
     """Which plain marks have strokes that come out of the bubble on two sides, as one crossing it out.
 
-    plain: which bubbles are marked. usual: darkness of the pupil's marks.
+    plain: which of a page's bubbles are marked. usual: darkness of the pupil's marks.
     """
-    every, ink = sum(int(m.sum()) for m in plain), INKED * usual
+    every, ink = int(plain.sum()), INKED * usual
+    found = np.zeros_like(plain)
     if not every:
-        return [np.zeros_like(marked) for marked in plain]
-    outside = np.concatenate(
-        [(marks.near[marked] > ink).mean(axis=1) for marks, marked in zip(questions, plain, strict=True)]
-    )
-    generous = every >= SEVERAL and float(np.median(outside)) > GENEROUS
-    far = [marks.far > ink if not generous else (marks.far > ink) & marks.room for marks in questions]
-    own = np.concatenate([out[marked].mean(axis=1) for out, marked in zip(far, plain, strict=True)])
-    stays_in = every < SEVERAL or float(np.median(own)) < FAR
-    found = []
-    for marks, marked, out in zip(questions, plain, far, strict=True):
-        ends = zip(marks.near > ink, out, strict=True)
-        filled = marked & (marks.area >= FULL)
-        least = 3 if generous else 2
-        crossed = [bool(own) and _crossed(*end, least=least) for own, end in zip(filled, ends, strict=True)]
-        found.append(np.array(crossed, bool) | (filled & stays_in & _on_both_sides(out & marks.room)))
+        return found
+    near, far = marks.near > ink, marks.far > ink
+    generous = every >= SEVERAL and float(np.median(near[plain].mean(axis=1))) > GENEROUS
+    far = far & marks.room if generous else far
+    filled = np.flatnonzero(plain & (marks.area >= FULL))
+    least = 3 if generous else 2
+    for n in filled.tolist():
+        found[n] = _crossed(near[n], far[n], least=least)
+    if every < SEVERAL or float(np.median(far[plain].mean(axis=1))) < FAR:
+        found[filled] |= _on_both_sides(far[filled] & marks.room[filled])
     return _rare(found, every)
 
 
-def run_through(questions: Sequence[Marks], plain: Sequence[Bools], usual: float) -> list[Bools]:
+def run_through(marks: Marks, plain: Bools, usual: float) -> Bools:
     """Which plain marks are one stroke that comes out on both sides, as a slip of the pen does."""
-    every, ink = sum(int(m.sum()) for m in plain), INKED * usual
-    found = []
-    for marks, marked in zip(questions, plain, strict=True):
-        ends = zip(marks.middle > ink, marks.near > ink, marks.far > ink, strict=True)
-        thin = marked & (marks.area < FULL)
-        found.append(
-            np.array([bool(own) and _straight(*end) for own, end in zip(thin, ends, strict=True)], bool)
-        )
-    return _rare(found, every)
+    ink = INKED * usual
+    found = np.zeros_like(plain)
+    for n in np.flatnonzero(plain & (marks.area < FULL)).tolist():
+        found[n] = _straight(marks.middle[n] > ink, marks.near[n] > ink, marks.far[n] > ink)
+    return _rare(found, int(plain.sum()))
 
 
-def _rare(found: list[Bools], every: int) -> list[Bools]:
+def _rare(found: Bools, every: int) -> Bools:
     """None, if so many of all marks are like that that it is this pupil's way of marking."""
-    if every >= SEVERAL and sum(int(f.sum()) for f in found) > max(STYLE * every, 2):
-        return [np.zeros_like(f) for f in found]
+    if every >= SEVERAL and int(found.sum()) > max(STYLE * every, 2):
+        return np.zeros_like(found)
     return found
 
 
 def _on_both_sides(far: Bools) -> Bools:
     """Which bubbles (n, RAYS) have ink far out in opposite directions."""
+    if not far.any():
+        return np.zeros(len(far), bool)
     ways = range(RAYS // 2 - ASKEW, RAYS // 2 + ASKEW + 1)
     opposite = np.stack([np.roll(far, way, axis=1) for way in ways]).any(axis=0)
     return np.asarray((far & opposite).any(axis=1), bool)
@@ -107,10 +99,7 @@ def _ends(near: Bools, far: Bools) -> list[float]:
     return [(start + (a + b - 1) / 2) % RAYS for a, b in stretches if b - a <= STROKE and away[a:b].any()]
 
 
-def beside(questions: Sequence[Marks], usual: float) -> list[Bools]:
+def beside(marks: Marks, usual: float) -> Bools:
     """Which bubbles have a mark outside of them: rare ink, as dark as the pupil's, in several directions."""
-    found = [(marks.around > INKED * usual).sum(axis=1) >= BESIDE for marks in questions]
-    every = sum(len(f) for f in found)
-    if sum(int(f.sum()) for f in found) > max(RARE * every, 1):
-        return [np.zeros_like(f) for f in found]
-    return found
+    found = np.asarray((marks.around > INKED * usual).sum(axis=1) >= BESIDE)
+    return found if int(found.sum()) <= max(RARE * len(found), 1) else np.zeros_like(found)

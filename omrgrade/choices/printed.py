@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from omrgrade.choices.ranks import quantile
+from omrgrade.choices.ranks import median, quantile
 from omrgrade.choices.zones import Bools, Floats, Zones
 
 Group = tuple[str, int]
@@ -86,26 +86,29 @@ def _learned(stacks: dict[Group, Floats], inside: Bools) -> dict[Group, Floats]:
     But for groups whose lightest differ far more among themselves than others' do: marks do, print does not.
     """
     light = {group: _lightest(stack, inside) for group, stack in stacks.items()}
-    spread = {group: float(stack[:, inside].std(axis=0).mean()) for group, stack in light.items()}
+    spread = {group: float(own[:, inside].std(axis=0).mean()) for group, (own, _) in light.items()}
     times, least = UNSTEADY
     most = max(times * float(np.median(list(spread.values()))), least) if spread else 0.0
-    return {group: _usual(stack) for group, stack in light.items() if spread[group] <= most}
+    return {group: picture for group, (_, picture) in light.items() if spread[group] <= most}
 
 
-def _lightest(stack: Floats, inside: Bools) -> Floats:
-    """Half of the pictures (n, h, w), the lightest.
+def _lightest(stack: Floats, inside: Bools) -> tuple[Floats, Floats]:
+    """Half of the pictures (n, h, w), the lightest, and what they show (h, w).
 
     Print is the same on all: where half of them leave hardly any paper and the very lightest show far less,
     so many are filled that half is too many.
     """
     ink = stack[:, inside].mean(axis=1)
     order = np.argsort(ink)[: max(2, round(LIGHTEST * len(stack)))]
-    picture = _usual(stack[order])
-    if np.quantile(picture[inside], SOLID[0]) < PAPER:
-        return stack[order]
+    half, picture = stack[order], _usual(stack[order])
+    if quantile(picture[inside], SOLID[0]) < PAPER:
+        return half, picture
     times, more = TOO_MUCH
-    most = times * float(np.median(ink[order[:ENOUGH]])) + more
-    return stack[order if picture[inside].mean() <= most else order[ink[order] <= most]]
+    most = times * float(median(ink[order[:ENOUGH]])) + more
+    if picture[inside].mean() <= most:
+        return half, picture
+    light = stack[order[ink[order] <= most]]
+    return light, _usual(light)
 
 
 def _usual(stack: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ RAY = (
 ROOM = 1.36
 MIDDLE = 0.5, 0.7  # shares of the radius between which strokes are counted inside
 
+Sector = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Some directions (k,), and places in the raveled crop, (k, px), that lie there: as many in each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Zones:
@@ -30,7 +34,7 @@ class Zones:
 
     inside: Bools  # (h, w)
     corners: tuple[Bools, ...]  # paper: top left, top right, bottom left, bottom right
-    sectors: tuple[Bools, ...]  # paper, by direction, clockwise from the right
+    sectors: tuple[Sector, ...]  # paper, by direction, clockwise from the right
     middle: NDArray[np.intp]  # (RAYS, m) places in the raveled crop along each ray inside,
     near: NDArray[np.intp]  # (RAYS, m) places in the raveled crop along each ray just outside the outline,
     far: NDArray[np.intp]  # and from there on outwards; clockwise from the right
@@ -50,7 +54,7 @@ def zones(height: int, width: int, margin: float) -> Zones:
     return Zones(
         inside=distance <= INNER,
         corners=corners,
-        sectors=tuple(paper & (direction == n) for n in range(SECTORS)),
+        sectors=tuple(_sectors(paper, direction)),
         middle=_rays(height, width, margin, *MIDDLE),
         near=_rays(height, width, margin, RAY[0], RAY[1]),
         far=_rays(height, width, margin, RAY[1], RAY[2]),
@@ -58,6 +62,14 @@ def zones(height: int, width: int, margin: float) -> Zones:
         x=(x / (2 * far_x)).astype(np.float32),
         y=(y / (2 * far_y)).astype(np.float32),
     )
+
+
+def _sectors(paper: Bools, direction: NDArray[np.int_]) -> Iterator[Sector]:
+    """The paper of each of the SECTORS directions; directions of as many px together."""
+    places = [np.flatnonzero(paper & (direction == n)) for n in range(SECTORS)]
+    for count in sorted({len(own) for own in places} - {0}):
+        alike = [n for n, own in enumerate(places) if len(own) == count]
+        yield np.array(alike), np.array([places[n] for n in alike])
 
 
 def _rays(height: int, width: int, margin: float, first: float, last: float) -> NDArray[np.intp]:
