@@ -25,7 +25,7 @@ from omrgrade.training.calibration import (
     simulated_boxes,
     temperature_on,
 )
-from omrgrade.training.data import MnistData, split
+from omrgrade.training.data import Labelled, MnistData, split
 from omrgrade.training.evaluate import DigitScore, score_digits
 from omrgrade.training.export import check_export, sha256, to_onnx
 from omrgrade.training.extra import OwnPaper, share_of
@@ -73,33 +73,16 @@ def make_release(
     boxes to train on as well. averaged: saved networks whose weights are averaged instead of training.
     """
     digits = data.train.take(slice(limit))
-    if averaged:
-        trained = average(averaged, digits, settings)
-    elif own:
-        trained = train(digits, settings, start=start, added=(share_of(own),), watched=own.watched)
-    else:
-        trained = train(digits, settings, start=start)
-    onnx = to_onnx(trained.model)
-    draft = ModelCard(
-        classes=(*DIGITS, NOT_DIGIT)[: trained.model.output_shape[-1]],
-        normalizer=NORMALIZER,
-        temperature=1.0,
-        parameters=int(trained.model.count_params()),
-        sha256=sha256(onnx),
-    )
-    difference = check_export(trained.model, onnx, draft, data.test.images[:CHECKED_DIGITS])
+    trained = _network(digits, settings, start, own, averaged)
     held = split(digits, settings.validation_split)[1]
-    fitted = simulated_boxes(held, max(10, len(held) // 2), seed=TEMPERATURE)
-    if settings.bits == 8:
-        onnx = to_int8(onnx, np.stack([ink.image for ink in normalize_all(fitted[0]) if not ink.empty]))
-    temperature = temperature_on(*fitted, OnnxClassifier(onnx, draft))
-    calibrated = dataclasses.replace(draft, temperature=round(temperature, 4), sha256=sha256(onnx))
-    classifier = OnnxClassifier(onnx, calibrated)
+    onnx, card, difference = _exported(trained.model, settings, held, data.test.images[:CHECKED_DIGITS])
+    classifier = OnnxClassifier(onnx, card)
     score = score_digits(classifier, data.test)
     boxes, truth = simulated_boxes(held, max(10, 3 * len(held) // 2))
     readings = read_open_handed(boxes, classifier)
+    confidence, right = confidences(truth, readings)
     card = dataclasses.replace(
-        calibrated,
+        card,
         accuracy=score.accuracy,
         calibration=calibration_of(readings, truth, "boxes of simulated scans, held-out MNIST digits"),
         training={
@@ -110,7 +93,6 @@ def make_release(
             "export_difference": difference,
         },
     )
-    confidence, right = confidences(truth, readings)
     return Release(
         model=trained.model,
         onnx=onnx,
@@ -119,6 +101,45 @@ def make_release(
         history=trained.history,
         confidence=confidence,
         right=right,
+    )
+
+
+def _network(
+    digits: Labelled, settings: Settings, start: Path | None, own: OwnPaper | None, averaged: Sequence[Path]
+) -> Trained:
+    """Averaged, or trained, on own paper as well if there is any."""
+    if averaged:
+        return average(averaged, digits, settings)
+    if own:
+        return train(digits, settings, start=start, added=(share_of(own),), watched=own.watched)
+    return train(digits, settings, start=start)
+
+
+def _exported(
+    model: keras.Model, settings: Settings, held: Labelled, some: NDArray[np.uint8]
+) -> tuple[bytes, ModelCard, float]:
+    """The network as ONNX, calibrated; its card so far; how far the export is from Keras (`check_export`).
+
+    held: digits that were not trained on; boxes written with them give 8 bits their ranges, and the
+    temperature its value. some: digits, (N, 28, 28), on which the export is compared with Keras.
+    """
+    onnx = to_onnx(model)
+    draft = ModelCard(
+        classes=(*DIGITS, NOT_DIGIT)[: model.output_shape[-1]],
+        normalizer=NORMALIZER,
+        temperature=1.0,
+        parameters=int(model.count_params()),
+        sha256=sha256(onnx),
+    )
+    difference = check_export(model, onnx, draft, some)
+    fitted = simulated_boxes(held, max(10, len(held) // 2), seed=TEMPERATURE)
+    if settings.bits == 8:
+        onnx = to_int8(onnx, np.stack([ink.image for ink in normalize_all(fitted[0]) if not ink.empty]))
+    temperature = temperature_on(*fitted, OnnxClassifier(onnx, draft))
+    return (
+        onnx,
+        dataclasses.replace(draft, temperature=round(temperature, 4), sha256=sha256(onnx)),
+        difference,
     )
 
 
