@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -22,7 +23,8 @@ from importlib import import_module
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from omrgrade.errors import OmrgradeError, PageError
 from omrgrade.records import PageReading, PageRef
@@ -57,12 +59,18 @@ class Engine(Protocol):
 
 
 def make_engine(
-    jobs: int | None = None, *, page_timeout: float | None = None, cluster: str | None = None
+    jobs: int | None = None,
+    *,
+    page_timeout: float | None = None,
+    cluster: str | None = None,
+    apart: bool = False,
 ) -> Engine:
     """An engine of that many processes; None: as many as there are cores for this process.
 
     cluster: address of a Dask scheduler whose workers are to read instead, or "local". page_timeout: seconds
-    that a page may take before it is given up; None: as long as it likes.
+    that a page may take before it is given up; None: as long as it likes. apart: let one job, too, read in a
+    process of its own, so that a crash costs a page and not the program, where that costs no time: on Linux,
+    in a copy of this process.
     """
     if jobs is not None and jobs < 1:
         raise OmrgradeError("the number of jobs must be at least 1", received=jobs)
@@ -71,7 +79,10 @@ def make_engine(
 
         return DaskEngine(cluster, jobs, page_timeout)
     jobs = jobs or available_cores()
-    return SerialEngine(page_timeout) if jobs == 1 else ProcessEngine(jobs, page_timeout)
+    if jobs > 1:
+        return ProcessEngine(jobs, page_timeout)
+    copied = apart and sys.platform.startswith("linux")
+    return ProcessEngine(1, page_timeout, copied=True) if copied else SerialEngine(page_timeout)
 
 
 def default_jobs(pages: int) -> int:
@@ -265,16 +276,24 @@ class ProcessEngine:
 
     Not a `ProcessPoolExecutor`: there one dead worker breaks the pool and fails every chunk in flight, and
     nobody can say which page it was on.
+
+    copied: the processes are copies of this one, which have loaded already what it has, if it has no other
+    threads then: of these a copy would have the locks, but not who lets go of them.
     """
 
-    def __init__(self, jobs: int, page_timeout: float | None = None) -> None:
+    def __init__(self, jobs: int, page_timeout: float | None = None, *, copied: bool = False) -> None:
         self.jobs = jobs
         self.page_timeout = page_timeout
+        self.copied = copied
         self._early: list[_Worker] = []
 
     def start(self, module: str) -> None:
-        """Start all workers before there is work; meanwhile they import `module`, which they will need."""
-        self._early += [_start_worker(None, module) for _ in range(self.jobs - len(self._early))]
+        """Start all workers before there is work; meanwhile they import `module`, which they will need.
+
+        Copies are made when there is work: until then this process goes on loading.
+        """
+        if not self.copied:
+            self._early += [_start_worker(None, module) for _ in range(self.jobs - len(self._early))]
 
     def stop(self) -> None:
         """End the workers that were started and never given work."""
@@ -282,7 +301,7 @@ class ProcessEngine:
 
     def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
         """See `Engine.map`. Closing the iterator, or Ctrl-C, ends the workers; what was yielded stays."""
-        run = _Run(work, iter(chunks), self.jobs, self.page_timeout or math.inf, self._early)
+        run = _Run(work, iter(chunks), self)
         try:
             yield from run.results()
         finally:
@@ -292,15 +311,13 @@ class ProcessEngine:
 class _Run:
     """One call of `ProcessEngine.map`: the workers, what they do, and what waits for its turn."""
 
-    def __init__(
-        self, work: Work, chunks: Iterator[Chunk], jobs: int, page_timeout: float, early: list[_Worker]
-    ) -> None:
-        """early: workers that were started already and wait for work; taken from there."""
+    def __init__(self, work: Work, chunks: Iterator[Chunk], engine: ProcessEngine) -> None:
         self._work = work
-        self._early = early
-        self._page_timeout = page_timeout
+        self._early = engine._early  # workers that were started already and wait for work; taken from there
+        self._copied = engine.copied
+        self._page_timeout = engine.page_timeout or math.inf
         self._chunks = enumerate(chunks)
-        self._jobs = jobs
+        self._jobs = engine.jobs
         self._again: deque[Task] = deque()
         self._pending: dict[int, Pending] = {}
         self._workers: list[_Worker] = []
@@ -355,7 +372,7 @@ class _Run:
             with suppress(OSError):  # a worker that died already is noticed when it gets its task
                 worker.pipe.send(self._work)
         else:
-            worker = _start_worker(self._work)
+            worker = _start_worker(self._work, copied=self._copied and _has_one_thread())
         self._workers.append(worker)
         return worker
 
@@ -412,11 +429,16 @@ class _Run:
             self._again.extend(one_by_one(task))
 
 
-def _start_worker(work: Work | None, module: str = "") -> _Worker:
+def _has_one_thread() -> bool:
+    """Whether this process may be copied; asks the system, as the threads of native libraries count, too."""
+    return len(list(Path("/proc/self/task").iterdir())) == 1
+
+
+def _start_worker(work: Work | None, module: str = "", *, copied: bool = False) -> _Worker:
     """A process that reads; without work it imports `module` and waits to be told."""
-    context = multiprocessing.get_context("spawn")
+    context: Any = multiprocessing.get_context("fork" if copied else "spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, work, module), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, work, module, copied), daemon=True)
     with _interrupts_ignored():  # inherited, so that Ctrl-C does not hit a worker while it still loads
         process.start()
     theirs.close()
@@ -448,12 +470,26 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _let_go_of_files(kept: int) -> None:
+    """Close all open files that a copy has from its parent, but for `kept` and the standard streams.
+
+    Were the parent's own end of the pipe still open here, nobody would notice when the parent dies; were the
+    lock of its results, nobody could take it then.
+    """
+    for file in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if file > 2 and file != kept:
+            with suppress(OSError):  # the list itself was one of them
+                os.close(file)
+
+
 _READY = "ready"
 
 
-def _serve(pipe: Connection, work: Work | None, module: str) -> None:
+def _serve(pipe: Connection, work: Work | None, module: str, copied: bool) -> None:
     """A worker's life: load what the work needs, then read chunks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    if copied:
+        _let_go_of_files(pipe.fileno())
     import cv2
 
     cv2.setNumThreads(1)  # as many processes as cores: threads of their own would only get in their way

@@ -59,17 +59,18 @@ def chunks(*names):
     return [[PageRef(path=name) for name in chunk] for chunk in names]
 
 
-ENGINES = [SerialEngine(), ProcessEngine(2)]
+ENGINES = [SerialEngine(), ProcessEngine(2), ProcessEngine(1, copied=True)]
+NAMES = ["serial", "processes", "copy"]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=["serial", "processes"])
+@pytest.mark.parametrize("engine", ENGINES, ids=NAMES)
 def test_results_come_in_the_order_of_the_chunks(engine):
     work = [["slow a", "b"], ["c"], [], ["d", "e", "f"], ["g"]]
     found = [[r.source for r in readings] for readings in engine.map(Work(), chunks(*work))]
     assert found == work
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=["serial", "processes"])
+@pytest.mark.parametrize("engine", ENGINES, ids=NAMES)
 def test_what_nobody_foresaw_costs_only_its_page(engine):
     found = [r for rs in engine.map(Work(), chunks(["a", "bug", "b"], ["bad page", "c"])) for r in rs]
     assert [(r.source, r.problem) for r in found] == [
@@ -78,10 +79,11 @@ def test_what_nobody_foresaw_costs_only_its_page(engine):
     ]  # fmt: skip
 
 
-def test_a_dead_worker_costs_only_its_page_which_is_retried_once_alone(tmp_path):
+@pytest.mark.parametrize("engine", ENGINES[1:], ids=NAMES[1:])
+def test_a_dead_worker_costs_only_its_page_which_is_retried_once_alone(engine, tmp_path):
     log = tmp_path / "log"
     work = chunks(["a", "crash", "b"], ["c"], ["unlucky", "d"], ["e"])
-    found = [r for rs in ProcessEngine(2).map(Work(str(log)), work) for r in rs]
+    found = [r for rs in engine.map(Work(str(log)), work) for r in rs]
     assert [r.source for r in found] == ["a", "crash", "b", "c", "unlucky", "d", "e"]
     problems = {r.source: r.problem for r in found if r.problem}
     assert list(problems) == ["crash"]
@@ -89,7 +91,7 @@ def test_a_dead_worker_costs_only_its_page_which_is_retried_once_alone(tmp_path)
     assert log.read_text().split().count("crash") == 2
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=["serial", "processes"])
+@pytest.mark.parametrize("engine", ENGINES, ids=NAMES)
 def test_what_no_page_can_help_ends_the_run(engine):
     with pytest.raises(ModelError, match="no model"):
         list(engine.map(Work("bad model"), chunks(["a"])))
@@ -142,6 +144,40 @@ def test_closing_ends_the_workers():
     assert not multiprocessing.active_children()
 
 
+COPY = """
+import os, threading
+from omrgrade.engine import ProcessEngine
+from omrgrade.records import PageReading, PageRef
+
+loaded = []
+
+def work():
+    def read(chunk):
+        files = [os.path.realpath(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if int(n) > 2]
+        return [PageReading(source=str(loaded), page=1, problem=str(files))]
+    return read
+
+if __name__ == "__main__":
+    loaded.append("template")
+    lock = os.open("lock", os.O_RDWR | os.O_CREAT)
+    if input() == "another thread":
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    (page,), = ProcessEngine(1, copied=True).map(work, [[PageRef(path="a")]])
+    print(page.source, "lock" in page.problem, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux")
+@pytest.mark.parametrize(("threads", "loaded"), [("one thread", "['template']"), ("another thread", "[]")])
+def test_a_copy_has_what_was_loaded_but_no_open_files_and_is_made_of_one_thread(threads, loaded, tmp_path):
+    (tmp_path / "program.py").write_text(COPY)
+    run = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, input=threads, capture_output=True, text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{loaded} False\n", "")
+
+
 SCRIPT = """
 import sys, signal
 sys.path.insert(0, {tests!r})
@@ -174,7 +210,9 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_was_done(tmp_path):
     assert 1 <= int(out.split()[-1]) < 60
 
 
-@pytest.mark.parametrize("engine", [SerialEngine(0.7), ProcessEngine(2, 0.7)], ids=["serial", "processes"])
+@pytest.mark.parametrize(
+    "engine", [SerialEngine(0.7), ProcessEngine(2, 0.7), ProcessEngine(1, 0.7, copied=True)], ids=NAMES
+)
 def test_a_page_that_takes_too_long_is_tried_once_alone_then_listed(engine, tmp_path):
     log = tmp_path / "log"
     work = chunks(["a", "stuck", "b"], ["c"], ["slow d", "e"], ["stuck too"])
@@ -198,7 +236,9 @@ def test_the_next_chunk_is_read_while_the_last_one_is_being_kept(tmp_path):
         assert log.read_text().split()[-1] == following
 
 
-@pytest.mark.parametrize("engine", [SerialEngine(60), ProcessEngine(2, 60)], ids=["serial", "processes"])
+@pytest.mark.parametrize(
+    "engine", [SerialEngine(60), ProcessEngine(2, 60), ProcessEngine(1, 60, copied=True)], ids=NAMES
+)
 def test_a_page_that_wants_all_memory_costs_only_itself(engine):
     found = [r for rs in engine.map(Work(), chunks(["a", "greedy", "b"])) for r in rs]
     assert [(r.source, "MemoryError" in r.problem) for r in found] == [
@@ -214,6 +254,8 @@ def test_in_a_thread_too_what_is_raised_is_raised():
 
 def test_make_engine():
     assert isinstance(make_engine(1), SerialEngine)
+    apart = make_engine(1, apart=True)
+    assert isinstance(apart, ProcessEngine if sys.platform == "linux" else SerialEngine)
     assert make_engine(3).jobs == 3
     assert 1 <= available_cores() <= os.cpu_count()
     with pytest.raises(OmrgradeError, match="at least 1"):

@@ -124,17 +124,28 @@ if __name__ == "__main__":
 """
 
 
-def test_a_page_that_crashes_the_whole_program_does_so_only_once(day):
-    (day / "crash.py").write_text(CRASH)
+def crashed(day, script=CRASH, threads="1"):
+    """Exit code of one job over pages of which one crashes whoever reads it, and what is listed then."""
+    (day / "crash.py").write_text(script)
     command = [sys.executable, "crash.py", "grade", *LINE, "--jobs", "1", "--no-overlays"]
-    codes = [subprocess.run(command, cwd=day, capture_output=True).returncode for _ in range(2)]
-    assert codes == [-11, 4]
+    run = subprocess.run(command, cwd=day, env={**os.environ, "OPENBLAS_NUM_THREADS": threads})
+    if run.returncode < 0:
+        return run.returncode, []
     problems = {row["source"]: row["status"] for row in table(day / "out/marks.csv")}
-    assert [name for name, status in problems.items() if status == "unreadable"] == [
-        "scans/5.png", "scans/6.png",
-    ]  # fmt: skip
     assert "crashed its worker process (exit code -11)" in (day / "out/review.csv").read_text()
     assert not (day / "out/run.lock").exists()
+    return run.returncode, [name for name, status in problems.items() if status == "unreadable"]
+
+
+@pytest.mark.parametrize("threads", ["1", "2"], ids=["copied", "spawned"])
+def test_with_one_job_too_a_crash_costs_only_its_page(threads, day):
+    assert crashed(day, threads=threads) == (4, ["scans/5.png", "scans/6.png"])
+
+
+def test_where_one_job_reads_by_itself_a_page_crashes_the_program_only_once(day):
+    elsewhere = CRASH.replace("import os, sys", "import os, sys; sys.platform = 'another'")
+    assert crashed(day, elsewhere) == (-11, [])
+    assert crashed(day, elsewhere) == (4, ["scans/5.png", "scans/6.png"])
 
 
 # ---------------------------------------------------------------- what is read again

@@ -29,6 +29,8 @@ COMMANDS = {
 }
 
 
+OWN_PROCESS = "own process"
+"""What commands find as their context's `obj` when this program is all that its process does."""
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
@@ -68,7 +70,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end a run
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli(standalone_mode=True)
+        cli(standalone_mode=True, obj=OWN_PROCESS)
     except OmrgradeError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

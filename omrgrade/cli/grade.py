@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from omrgrade.cli import INTERRUPTED
+from omrgrade.cli import INTERRUPTED, OWN_PROCESS
 from omrgrade.cli.following import needs_review, say_next
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def command(
     if collate == "order" and len(template_names) == 1:
         raise click.UsageError("--collate order is for several pages a pupil: give -t once for each")
     started, clock = datetime.now().astimezone(), time.monotonic()
+    for name in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        os.environ.setdefault(name, "1")  # `--jobs` is what uses cores; and see ProcessEngine on threads
     engine = _engine(jobs, page_timeout, cluster) if jobs else None
     from omrgrade.engine import default_jobs
     from omrgrade.images import find_pages
@@ -238,10 +241,12 @@ def _engine(jobs: int, page_timeout: float, cluster: str | None) -> Engine | Non
     """What is to read; None for a cluster. Its processes are started at once."""
     from omrgrade.engine import ProcessEngine, make_engine
 
-    engine = None if cluster else make_engine(jobs, page_timeout=page_timeout)
+    context = click.get_current_context()
+    apart = context.obj == OWN_PROCESS
+    engine = None if cluster else make_engine(jobs, page_timeout=page_timeout, apart=apart)
     if isinstance(engine, ProcessEngine):
         engine.start("omrgrade.pipeline")
-        click.get_current_context().call_on_close(engine.stop)  # should a wrong key end the command
+        context.call_on_close(engine.stop)  # should a wrong key end the command
     return engine
 
 
@@ -260,6 +265,7 @@ def _progress(total: int, *, verbose: bool, quiet: bool) -> Iterator[Callable[[P
     from omrgrade.outputs.summary import page_line
 
     done = itertools.count(1)
+    tqdm.monitor_interval = 0  # no thread beside this one: see ProcessEngine
     with tqdm(total=total, unit="page", disable=True if quiet or verbose else None, file=sys.stderr) as bar:
 
         def show(page: PageReading) -> None:

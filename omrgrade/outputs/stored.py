@@ -68,15 +68,18 @@ def preview_of(path: Path, run: KeptRun) -> Callable[[PageReading], bytes]:
 
 def _from_scan(page: PageReading, template: Template) -> bytes:
     """The JPEG of a page that was graded without keeping one, if its scan is still what was read."""
-    scan = scan_of(page)
+    scan = scan_of(page) if page.registration else None
     if page.registration is None or scan is None:
         return b""
     return upright_preview(scan, page.registration, template)
 
 
 def scan_of(page: PageReading) -> Scan | None:
-    """The scan that a page was read from, if it is still where and what it was then."""
-    if not Path(page.source).is_file():
+    """The scan that a page was read from, if it is still where and what it was then.
+
+    One that could not be opened is not tried again: it may have crashed its worker.
+    """
+    if not page.digest or not Path(page.source).is_file():
         return None
     try:
         scan = read_scan(PageRef(path=page.source, page=page.page))

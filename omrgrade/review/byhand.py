@@ -69,7 +69,7 @@ def _named(desk: Desk, name: str) -> Template:
 
 def _scan(sheet: PageReading, picture: bytes) -> Scan:
     """The scan itself if it is still where it was, else its picture in the run's file."""
-    if Path(sheet.source).is_file():
+    if sheet.digest and Path(sheet.source).is_file():  # else it could not be opened, or crashed its worker
         try:
             scan = read_scan(PageRef(path=sheet.source, page=sheet.page))
             if page_digest(scan) == sheet.digest:
