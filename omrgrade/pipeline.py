@@ -53,6 +53,7 @@ from omrgrade.records import (
 from omrgrade.registration import register
 from omrgrade.registration.choosing import register_any
 from omrgrade.resume import Place, page_content, page_key, unread
+from omrgrade.rows import KeptBoxes
 from omrgrade.snapshots import SCALE as PICTURE_SCALE
 from omrgrade.snapshots import field_picture, scan_picture
 from omrgrade.store import Store
@@ -114,7 +115,7 @@ class PageWork:
                 chunk, self.template, classifier, policy, limits=self.limits, previews=self.previews
             )
             return [
-                replace(page, content=content, work=work)
+                replace(page, content=content, work=work, fields=tuple(map(_kept, page.fields)))
                 for page, content in zip(pages, contents, strict=True)
             ]
 
@@ -127,6 +128,11 @@ class PageWork:
         tools = (*model, __version__, cv2.__version__)
         parts = (self.template.digest, policy, asdict(self.limits or Limits()), *tools)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _kept(field: FieldReading) -> FieldReading:
+    """The reading with its boxes as they are kept, cheapest to send and to keep."""
+    return replace(field, boxes=KeptBoxes.of(field.boxes))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

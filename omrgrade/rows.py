@@ -27,6 +27,18 @@ class KeptBoxes(Sequence[BoxReading]):
     def __init__(self, text: str) -> None:
         self._kept: str | tuple[BoxReading, ...] = text
 
+    @classmethod
+    def of(cls, boxes: Sequence[BoxReading]) -> KeptBoxes:
+        """Boxes as they are kept: sending a text takes a third of the time of sending records."""
+        return boxes if isinstance(boxes, cls) else cls(_text(boxes))
+
+    def __reduce__(self) -> tuple[type[KeptBoxes], tuple[str]]:
+        return KeptBoxes, (self.text(),)
+
+    def text(self) -> str:
+        """As they are kept."""
+        return self._kept if isinstance(self._kept, str) else _text(self._kept)
+
     def _made(self) -> tuple[BoxReading, ...]:
         kept = self._kept
         if isinstance(kept, str):
@@ -60,10 +72,13 @@ class KeptBoxes(Sequence[BoxReading]):
 
 def field_row(reading: FieldReading) -> FieldRow:
     """A field's reading as it is kept."""
-    rows = [[b.value, b.confidence, b.status, b.reason, b.runner_up, b.probabilities] for b in reading.boxes]
     confidence = float(reading.confidence)
     return (reading.field, reading.kind, reading.value, confidence, reading.status, reading.reason,
-            reading.runner_up, _encode(rows))  # fmt: skip
+            reading.runner_up, KeptBoxes.of(reading.boxes).text())  # fmt: skip
+
+
+def _text(boxes: Sequence[BoxReading]) -> str:
+    return _encode([[b.value, b.confidence, b.status, b.reason, b.runner_up, b.probabilities] for b in boxes])
 
 
 def field_reading(
