@@ -7,6 +7,7 @@ alone is returned as a reading with its problem.
 
 from __future__ import annotations
 
+import gc
 import math
 import multiprocessing
 import os
@@ -70,7 +71,7 @@ def make_engine(
     cluster: address of a Dask scheduler whose workers are to read instead, or "local". page_timeout: seconds
     that a page may take before it is given up; None: as long as it likes. apart: let one job, too, read in a
     process of its own, so that a crash costs a page and not the program, where that costs no time: on Linux,
-    in a copy of this process.
+    where processes are then copies of this one and need not load what it has.
     """
     if jobs is not None and jobs < 1:
         raise OmrgradeError("the number of jobs must be at least 1", received=jobs)
@@ -79,10 +80,10 @@ def make_engine(
 
         return DaskEngine(cluster, jobs, page_timeout)
     jobs = jobs or available_cores()
-    if jobs > 1:
-        return ProcessEngine(jobs, page_timeout)
     copied = apart and sys.platform.startswith("linux")
-    return ProcessEngine(1, page_timeout, copied=True) if copied else SerialEngine(page_timeout)
+    if jobs > 1 or copied:
+        return ProcessEngine(jobs, page_timeout, copied=copied)
+    return SerialEngine(page_timeout)
 
 
 def default_jobs(pages: int) -> int:
@@ -498,6 +499,7 @@ def _serve(pipe: Connection, work: Work | None, module: str, copied: bool) -> No
             import_module(module)
             work = pipe.recv()
         reader = work()
+        gc.freeze()  # all this stays: it need not be searched for garbage again and again
         pipe.send(_READY)
         with bounded_memory(MEMORY):
             while True:
