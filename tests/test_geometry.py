@@ -5,8 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from omrgrade.registration.geometry import median
+from omrgrade.registration.geometry import Landmarks, median, project
 from omrgrade.registration.looks import PX, _symmetric
+from omrgrade.registration.outlines import STEP, _project_lines
+
+POINTS = np.array([(x, y) for x in (10.0, 60, 110, 160, 200) for y in (15.0, 90, 150, 210, 285)])
+small = st.floats(-1, 1)
 
 
 @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1e6)))
@@ -35,3 +39,33 @@ def test_a_large_bubbles_thick_lines_are_found_whatever_letter_is_in_it(off):
     profile[middle - 25 : middle - 19] = 0.35
     where = _symmetric(profile, 18.0, reach=1.6)
     assert where is not None and abs(where * PX - off) <= 1
+
+
+@given(st.tuples(*[small] * 6), st.tuples(small, small))
+def test_what_was_seen_from_one_place_is_known_seen_from_another(affine, tilt):
+    a, b, c, d, x, y = affine
+    one = np.array([[11.8, 0.1, 30], [-0.1, 11.8, 40], [0, 0, 1]])
+    move = np.array(
+        [[1 + 1e-3 * a, 1e-3 * b, x], [1e-3 * c, 1 + 1e-3 * d, y], [1e-6 * tilt[0], 1e-6 * tilt[1], 1]]
+    )
+    seen = Landmarks(points=POINTS, shifts=project(move, POINTS) - POINTS)  # the page lies at one @ move
+    assert np.allclose(seen.seen_from(one, one @ move).shifts, 0, atol=1e-9)
+    own, others = seen.parted(7)
+    assert np.array_equal(np.concatenate([own.shifts, others.shifts]), seen.shifts) and len(own.points) == 7
+
+
+@given(small, st.tuples(small, small), st.sampled_from([0.7, 2.0]))
+def test_lines_across_outlines_lie_where_the_page_is_photographed(angle, tilt, reach):
+    """By 0.01 mm, also where the far side of the page is two thirds as large as the near one."""
+    c, s = np.cos(angle), np.sin(angle)
+    matrix = np.array(
+        [[8 * c, -8 * s, 900], [8 * s, 8 * c, 300], [1.5e-3 * tilt[0] / 2, 1.5e-3 * tilt[1] / 2, 1]]
+    )
+    along = np.tile(np.eye(2), (len(POINTS), 1))[: len(POINTS)]
+    sides = POINTS[:, None] + np.linspace(-4, 4, 11)[None, :, None] * along[:, None, ::-1]
+    distance = np.arange(-reach, reach + STEP, STEP)
+    x, y = _project_lines(matrix, sides, along, distance)
+    found = np.stack([x, y], axis=-1).reshape(11, len(POINTS), -1, 2).swapaxes(0, 1)
+    exact = sides[:, :, None] + distance[:, None] * along[:, None, None]
+    back = project(np.linalg.inv(matrix), found.astype(np.float64))
+    assert np.abs(back - exact).max() < 0.01 * (1 if reach > 1 else 0.5)

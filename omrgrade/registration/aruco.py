@@ -26,10 +26,13 @@ Found = dict[int, Array]  # marker id -> corners (4, 2) in scan px, clockwise fr
 
 ATTEMPTS = ((1200, 0.0), (2000, 0.0), (1200, 1.2), (3600, 0.0))
 """Long side in px and blur in px of the copies searched in turn, until three markers are found."""
-CORNERS = (0.1, 0.16)
-"""Shares of the scan's long side; squares of that side in each of its corners are searched in turn, first."""
+CORNERS = ((0.1, False), (0.1, True), (0.16, True))
+"""Shares of the scan's long side; squares of that side in each of its corners are searched in turn, first;
+whether thoroughly."""
 AGREE = 2.5
 """mm: corners further off than this from a common page are not all of it; curled paper stays below."""
+NEAR = 0.25
+"""mm: markers whose edges were all seen nearer than this are not measured again from where these are."""
 PAIR_REACH = 8.0
 """mm by which two markers may put the far side of a page off, before its print says more."""
 FIX = "scan the whole sheet with its corner squares uncovered"
@@ -40,8 +43,8 @@ def locate(scan: Scan, template: Template) -> Located:
     """Find the template's markers; raises `RegistrationError` when fewer than two are to be seen."""
     wanted = template.fiducials
     squares = dict(zip(wanted.ids, wanted.boxes, strict=True))
-    for share in CORNERS:
-        seen = _search_corners(scan.pixels, wanted.dictionary, share)
+    for share, thorough in CORNERS:
+        seen = _search_corners(scan.pixels, wanted.dictionary, share, thorough=thorough)
         matrix, found = _agreeing(seen, squares)
         if len(found) == len(squares):
             break
@@ -65,6 +68,8 @@ def locate(scan: Scan, template: Template) -> Located:
     for reach in (0.8, 0.4):
         anchors = edge_landmarks(scan.pixels, matrix, boxes, reach=reach, contrast=contrast)
         matrix = refine(matrix, [anchors])
+        if np.isfinite(anchors.shifts).any(axis=1).all() and np.nanmax(np.abs(anchors.shifts)) < NEAR:
+            break
     return Located(page_to_scan=matrix, squares=tuple(boxes), contrast=contrast)
 
 
@@ -72,30 +77,37 @@ def locate(scan: Scan, template: Template) -> Located:
 
 
 @cache
-def _detector(dictionary: str, share: float = 1.0) -> Any:
-    """A detector for a part of the picture whose long side is this share of the whole's."""
+def _detector(dictionary: str, share: float = 1.0, *, thorough: bool = True) -> Any:
+    """A detector for a part of the picture whose long side is this share of the whole's.
+
+    thorough: with ink told from paper by its surroundings in three sizes; else in the largest of them only.
+    """
     parameters = cv2.aruco.DetectorParameters()
     # of the long side: a 9 mm marker on a page that fills half the picture
     parameters.minMarkerPerimeterRate = 0.02 / share
     parameters.maxMarkerPerimeterRate /= share
     parameters.polygonalApproxAccuracyRate = 0.05  # corners rounded by blur or thick print
+    if not thorough:
+        parameters.adaptiveThreshWinSizeMin = parameters.adaptiveThreshWinSizeMax
     known = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{dictionary.upper()}"))
     return cv2.aruco.ArucoDetector(known, parameters)
 
 
-def _detect(pixels: Grey, dictionary: str, share: float = 1.0) -> Found:
+def _detect(pixels: Grey, dictionary: str, share: float = 1.0, *, thorough: bool = True) -> Found:
     """Markers in a picture; of two with one id the larger, the other is a scrap or chance texture."""
-    corners, ids, _ = _detector(dictionary, share).detectMarkers(pixels)
+    corners, ids, _ = _detector(dictionary, share, thorough=thorough).detectMarkers(pixels)
     numbers = [] if ids is None else ids.ravel().tolist()
     quads = [quad.reshape(4, 2) for quad in corners]
     order = sorted(range(len(numbers)), key=lambda k: cv2.contourArea(quads[k]))
     return {numbers[k]: quads[k].astype(np.float64) for k in order}
 
 
-def _search_corners(pixels: Grey, dictionary: str, share: float = CORNERS[-1]) -> Found:
+def _search_corners(
+    pixels: Grey, dictionary: str, share: float = CORNERS[-1][0], *, thorough: bool = True
+) -> Found:
     """Markers in the picture's corners, as the first attempt of `_search` finds them there, sooner.
 
-    share: see `CORNERS`. None where two corners show the same marker: `_search` is to judge.
+    share, thorough: see `CORNERS`. None where two corners show the same marker: `_search` is to judge.
     """
     k = max(round(max(pixels.shape) / ATTEMPTS[0][0]), 1)
     side = round(max(pixels.shape) * share) // k * k
@@ -109,7 +121,7 @@ def _search_corners(pixels: Grey, dictionary: str, share: float = CORNERS[-1]) -
             if min(top, left, min(part.shape) - 16) < 0:
                 return {}
             copy, scale = _copy(part, k, 0.0)
-            found = _detect(copy, dictionary, share)
+            found = _detect(copy, dictionary, share, thorough=thorough)
             if found.keys() & seen.keys():
                 return {}
             seen |= {i: (quad + 0.5) * scale - 0.5 + (left, top) for i, quad in found.items()}

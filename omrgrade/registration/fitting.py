@@ -33,6 +33,7 @@ GOOD = 0.2
 FINE = 0.1
 """mm: with less residual there is no bend worth following; some boxes are off by several times as much."""
 
+_SURE = 4  # solid squares: with so many a page lies where they say
 _FINDING = ((75.0, 12.0, 0.0), (60.0, 5.0, 0.0))
 _BENDING = ((60.0, 5.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
 _BENT_REACH = (1.5, 0.8)  # mm
@@ -79,11 +80,28 @@ def shared_out(template: Template, count: int) -> tuple[list[Outline], list[Outl
 def fit_flat(scan: Scan, template: Template, located: Located) -> Fit:
     """A homography on the boxes near where they are thought to be."""
     fitting, verifying = shared_out(template, LANDMARKS)
+    if len(located.squares) >= _SURE and (fit := _fit_at_once(scan, located, fitting, verifying)):
+        return fit
     located = _nearer(scan, template, located)
     matrix = located.page_to_scan
     for reach in REACH:
         matrix = refine(matrix, _landmarks(scan, Pose(matrix=matrix), located, fitting, reach))
     return judged(scan, Pose(matrix=matrix), located, verifying)
+
+
+def _fit_at_once(
+    scan: Scan, located: Located, fitting: Sequence[Outline], verifying: Sequence[Outline]
+) -> Fit | None:
+    """`fit_flat` where boxes lie so well that they need be looked for only once; None if they do not.
+
+    All are looked for near where solid squares say; moved to fit one half, they must fit the other half, too.
+    """
+    pose = Pose(matrix=located.page_to_scan)
+    squares, boxes = _landmarks(scan, pose, located, [*fitting, *verifying], REACH[-1])
+    own, others = boxes.parted(len(fitting))
+    matrix = refine(pose.matrix, [squares, own])
+    fit = judged(scan, Pose(matrix=matrix), located, verifying, others.seen_from(pose.matrix, matrix))
+    return fit if fit.residual <= FINE and fit.good else None
 
 
 def fit_fine(scan: Scan, template: Template, flat: Fit) -> Fit:
@@ -268,9 +286,10 @@ def judged(
     """
     if marks is None:
         marks = box_landmarks(scan.pixels, pose, boxes, reach=VERIFY, contrast=located.contrast)
-    hidden = filled(scan.pixels, pose, boxes, contrast=located.contrast)
     seen = np.asarray(np.isfinite(marks.shifts).all(axis=1))
-    expected = seen | ~hidden
+    expected = seen.copy()
+    if lost := [box for box, there in zip(boxes, seen.tolist(), strict=True) if not there]:
+        expected[~seen] = ~filled(scan.pixels, pose, lost, contrast=located.contrast)
     if not expected.any():
         return Fit(pose=pose, located=located, residual=VERIFY, seen=0, share=0.0)
     distance = np.where(seen, np.hypot(*np.nan_to_num(marks.shifts).T), VERIFY)

@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 
 _TRUST = 0.25  # mm: landmarks further off than this from the rest count less and less
 _ROUNDS = 8
+_SETTLED = 1e-4
+"""mm, by which a round moves the page's rim: then further rounds do not move it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -24,6 +26,19 @@ class Landmarks:
 
     points: Array  # (n, 2) page mm
     shifts: Array  # (n, 2) page mm, observed minus expected; nan where nothing was seen along that axis
+
+    def parted(self, count: int) -> tuple[Landmarks, Landmarks]:
+        """The first `count`, and the others."""
+        return (
+            Landmarks(points=self.points[:count], shifts=self.shifts[:count]),
+            Landmarks(points=self.points[count:], shifts=self.shifts[count:]),
+        )
+
+    def seen_from(self, one: Array, other: Array) -> Landmarks:
+        """What was seen from homography `one` (3, 3), page mm -> scan px, seen from the `other` instead."""
+        change = np.asarray(np.linalg.solve(one, other), np.float64)
+        moved = project(change, self.points) - self.points
+        return Landmarks(points=self.points, shifts=self.shifts - moved)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -100,6 +115,7 @@ def refine(matrix: Array, seen: list[Landmarks], *, trust: float = _TRUST, persp
     weights = np.ones_like(wanted)
     parameters = np.zeros(8)
     for _ in range(_ROUNDS):
+        before = parameters
         # eight unknowns of one size: normal equations lose nothing, and take a fifth of the time
         weighted = design.T * weights
         try:
@@ -107,6 +123,8 @@ def refine(matrix: Array, seen: list[Landmarks], *, trust: float = _TRUST, persp
         except np.linalg.LinAlgError:  # too few landmarks in too few places
             root = np.sqrt(weights)
             parameters = np.linalg.lstsq(design * root[:, None], wanted * root, rcond=None)[0]
+        if np.abs(parameters - before).max() < _SETTLED:
+            break
         error = wanted - design @ parameters
         width = max(trust, 2 * median(np.abs(error)))
         weights = 1 / (1 + (error / width) ** 2) ** 2

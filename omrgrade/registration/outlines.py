@@ -146,31 +146,35 @@ def _profiles(pixels: NDArray[np.uint8], pose: Pose, sides: Array, along: Array,
     count = 2 * (round(reach / STEP) + FLANK + LINE) + 1
     distance = np.asarray((np.arange(count) - count // 2) * STEP, np.float64)
     middle = pose.shifted(sides.mean(axis=1))  # a bend hardly changes along a side
-    where = _project_lines(pose.matrix, sides + middle[:, None], along, distance)
-    grey = np.empty(where.shape[:2], np.uint8)
-    for first in range(0, len(where), 30_000):  # OpenCV's remap takes at most 32,767 rows
-        part = where[first : first + 30_000]
-        grey[first : first + 30_000] = cv2.remap(
-            pixels, part, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-    total = grey.reshape(len(sides), sides.shape[1], count).sum(axis=1, dtype=np.uint16)
+    total = np.empty((len(sides), count), np.float32)
+    most = 30_000 // sides.shape[1]  # OpenCV's remap takes at most 32,767 rows
+    for first in range(0, len(sides), most):
+        part = slice(first, first + most)
+        x, y = _project_lines(pose.matrix, sides[part] + middle[part, None], along[part], distance)
+        grey = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        lines = np.asarray(grey).reshape(sides.shape[1], -1)
+        total[part] = cv2.reduce(lines, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F).reshape(-1, count)
     return total / sides.shape[1]
 
 
-def _project_lines(matrix: Array, starts: Array, along: Array, distance: Array) -> NDArray[np.float32]:
-    """What `project` makes of starts (n, m, 2) + distance (k,) * along (n, 2), as (n * m, k, 2).
+def _project_lines(
+    matrix: Array, starts: Array, along: Array, distance: Array
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """About what `project` makes of starts (n, m, 2) + distance (k,) * along (n, 2), m-th points first.
 
-    Numerators and denominator grow evenly along a line: next to nothing is left to do for each point.
+    x and y, (m * n, k) each. Along a line points are evenly spaced, as in the middle of all that belong
+    together: over two mm the perspective of a page photographed at a slant moves them by less than 0.01 mm.
     """
     begin = starts @ matrix[:, :2].T + matrix[:, 2]
-    step = (along @ matrix[:, :2].T)[:, None, :, None] * distance
-    scale = 1 / (begin[:, :, 2, None] + step[:, :, 2])
-    where = np.empty((*starts.shape[:2], len(distance), 2), np.float32)
-    for axis in (0, 1):
-        np.multiply(
-            begin[:, :, axis, None] + step[:, :, axis], scale, out=where[..., axis], casting="same_kind"
-        )
-    return where.reshape(-1, len(distance), 2)
+    scale = 1 / begin[..., 2:]
+    begin = begin[..., :2] * scale
+    way = along @ matrix[:, :2].T
+    middle = starts.shape[1] // 2
+    step = (way[:, :2] - begin[:, middle] * way[:, 2:]) * scale[:, middle]  # px a mm
+    from_begin = (step.T[..., None] * distance).astype(np.float32)
+    where = begin.T.astype(np.float32)[..., None] + from_begin[:, None]
+    x, y = where.reshape(2, -1, len(distance))
+    return x, y
 
 
 def _line_response(profiles: Array) -> Array:
