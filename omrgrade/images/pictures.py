@@ -51,6 +51,8 @@ _PLUGINS = (
     WebPImagePlugin.WebPImageFile, BmpImagePlugin.BmpImageFile, GifImagePlugin.GifImageFile,
     PpmImagePlugin.PpmImageFile,
 )  # fmt: skip
+_AT_ONCE = 4_000_000
+"""Pixels that are made grey at once."""
 FORMATS = tuple(plugin.format for plugin in _PLUGINS if plugin.format in Image.OPEN)
 """What Pillow may take a file for. It knows dozens of formats more, for one of which it runs a program."""
 
@@ -112,7 +114,7 @@ def read_jpeg(path: Path, limits: Limits) -> tuple[Grey, float]:
         if not is_whole_jpeg(data):
             raise OSError("truncated")
         if image.mode == "CMYK":
-            return _grey(ImageOps.exif_transpose(image)), _dpi(image)
+            return _grey(image), _dpi(image)
         dpi, turn = _dpi(image), image.getexif().get(0x0112, 1)
     pixels, smaller = decode_jpeg(data, image.size, dpi)
     if pixels is None:
@@ -169,7 +171,7 @@ def read_picture(path: Path, page: int, head: bytes, limits: Limits) -> tuple[Gr
                 if pixels is not None and pixels.shape == image.size[::-1]:
                     return pixels, dpi
             image.load()  # a TIFF turns itself here
-            return _grey(ImageOps.exif_transpose(image)), dpi
+            return _grey(image), dpi
     except UnidentifiedImageError:
         raise UnreadableImageError(_foreign(head), where=str(path)) from None
 
@@ -212,7 +214,21 @@ def _foreign(head: bytes) -> str:
 
 
 def _grey(image: Image.Image) -> Grey:
-    """Any Pillow picture as grey 0-255: 16 bits scaled down, transparency over white, colour by luminance."""
+    """Any Pillow picture, upright as its file says, as grey 0-255.
+
+    Part by part: what lies between a picture and its grey takes up to six times its memory.
+    """
+    ImageOps.exif_transpose(image, in_place=True)
+    width, height = image.size
+    rows = max(1, _AT_ONCE // width)
+    pixels = np.empty((height, width), np.uint8)
+    for top in range(0, height, rows):
+        pixels[top : top + rows] = _grey_part(image.crop((0, top, width, min(top + rows, height))))
+    return pixels
+
+
+def _grey_part(image: Image.Image) -> Grey:
+    """As grey 0-255: 16 bits scaled down, transparency over white, colour by luminance."""
     if image.mode.startswith("I;16"):
         return (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
     if image.mode in ("I", "F"):
