@@ -56,7 +56,7 @@ def test_what_was_seen_from_one_place_is_known_seen_from_another(affine, tilt):
 
 @given(small, st.tuples(small, small), st.sampled_from([0.7, 2.0]))
 def test_lines_across_outlines_lie_where_the_page_is_photographed(angle, tilt, reach):
-    """By 0.01 mm, also where the far side of the page is two thirds as large as the near one."""
+    """By 0.02 mm, also where the far corner of the page is a quarter smaller than the near one."""
     c, s = np.cos(angle), np.sin(angle)
     matrix = np.array(
         [[8 * c, -8 * s, 900], [8 * s, 8 * c, 300], [1.5e-3 * tilt[0] / 2, 1.5e-3 * tilt[1] / 2, 1]]
@@ -68,4 +68,4 @@ def test_lines_across_outlines_lie_where_the_page_is_photographed(angle, tilt, r
     found = np.stack([x, y], axis=-1).reshape(11, len(POINTS), -1, 2).swapaxes(0, 1)
     exact = sides[:, :, None] + distance[:, None] * along[:, None, None]
     back = project(np.linalg.inv(matrix), found.astype(np.float64))
-    assert np.abs(back - exact).max() < 0.01 * (1 if reach > 1 else 0.5)
+    assert np.abs(back - exact).max() < 0.02 * (1 if reach > 1 else 0.3)
