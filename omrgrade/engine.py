@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from omrgrade.errors import OmrgradeError, PageError
-from omrgrade.records import PageReading, PageRef
+from omrgrade.records import Limits, PageReading, PageRef
 
 Chunk = Sequence[PageRef]
 Reader = Callable[[Chunk], list[PageReading]]
@@ -40,9 +40,11 @@ It travels to the workers, so it must be picklable: a module's function or a fro
 
 WINDOW = 3
 """Chunks per worker that may be in flight or wait for an earlier one: bounds memory."""
-MEMORY = 4 << 30
-"""Bytes that reading may take in a process: a page of 170 million pixels with transparency needs 1.5 GB,
-while some PDFs of a few bytes take all there is."""
+MEMORY = 3 << 29
+"""Bytes that reading may take in a process: a page of 170 million pixels with transparency needs 1.0 GB, of
+1,000 million 4.7, while some PDFs of a few bytes take all there is."""
+MEMORY_PER_PIXEL = 6
+"""Bytes by which `memory_for` goes up for larger pages."""
 PATIENCE = 5.0
 """Seconds that a thread is given to end by itself."""
 FEW_PAGES = 16
@@ -64,14 +66,16 @@ def make_engine(
     *,
     page_timeout: float | None = None,
     cluster: str | None = None,
+    memory: int = MEMORY,
     apart: bool = False,
 ) -> Engine:
     """An engine of that many processes; None: as many as there are cores for this process.
 
     cluster: address of a Dask scheduler whose workers are to read instead, or "local". page_timeout: seconds
-    that a page may take before it is given up; None: as long as it likes. apart: let one job, too, read in a
-    process of its own, so that a crash costs a page and not the program, where that costs no time: on Linux,
-    where processes are then copies of this one and need not load what it has.
+    that a page may take before it is given up; None: as long as it likes. memory: bytes that reading may take
+    in a process. apart: let one job, too, read in a process of its own, so that a crash costs a page and not
+    the program, where that costs no time: on Linux, where processes are then copies of this one and need not
+    load what it has.
     """
     if jobs is not None and jobs < 1:
         raise OmrgradeError("the number of jobs must be at least 1", received=jobs)
@@ -82,8 +86,14 @@ def make_engine(
     jobs = jobs or available_cores()
     copied = apart and sys.platform.startswith("linux")
     if jobs > 1 or copied:
-        return ProcessEngine(jobs, page_timeout, copied=copied)
-    return SerialEngine(page_timeout)
+        return ProcessEngine(jobs, page_timeout, memory=memory, copied=copied)
+    return SerialEngine(page_timeout, memory=memory)
+
+
+def memory_for(limits: Limits | None) -> int:
+    """Bytes that reading may take in a process: `MEMORY`, or more if larger pages than usual are allowed."""
+    more = limits.megapixels - Limits().megapixels if limits else 0.0
+    return MEMORY + max(0, round(more * 1e6)) * MEMORY_PER_PIXEL
 
 
 def default_jobs(pages: int) -> int:
@@ -108,8 +118,9 @@ class SerialEngine:
     it is left behind, and that page and all later ones are read in a process of their own, which can.
     """
 
-    def __init__(self, page_timeout: float | None = None) -> None:
+    def __init__(self, page_timeout: float | None = None, *, memory: int = MEMORY) -> None:
         self.page_timeout = page_timeout
+        self.memory = memory
 
     def map(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[list[PageReading]]:
         """See `Engine.map`."""
@@ -118,7 +129,7 @@ class SerialEngine:
                 reader = work()
                 yield from (_read(reader, chunk) for chunk in chunks)
             else:
-                with bounded_memory(MEMORY):
+                with bounded_memory(self.memory):
                     yield from self._in_time(work, iter(chunks), self.page_timeout)
 
     def _in_time(self, work: Work, chunks: Iterator[Chunk], timeout: float) -> Iterator[list[PageReading]]:
@@ -130,7 +141,8 @@ class SerialEngine:
                 try:
                     readings = begun.result()
                 except TimeoutError:
-                    yield from ProcessEngine(1, timeout).map(work, chain([begun.chunk], chunks))
+                    apart = ProcessEngine(1, timeout, memory=self.memory)
+                    yield from apart.map(work, chain([begun.chunk], chunks))
                     return
                 begun = _begin(reader, chunks, seconds)
                 yield readings
@@ -282,9 +294,12 @@ class ProcessEngine:
     threads then: of these a copy would have the locks, but not who lets go of them.
     """
 
-    def __init__(self, jobs: int, page_timeout: float | None = None, *, copied: bool = False) -> None:
+    def __init__(
+        self, jobs: int, page_timeout: float | None = None, *, memory: int = MEMORY, copied: bool = False
+    ) -> None:
         self.jobs = jobs
         self.page_timeout = page_timeout
+        self.memory = memory
         self.copied = copied
         self._early: list[_Worker] = []
 
@@ -294,7 +309,8 @@ class ProcessEngine:
         Copies are made when there is work: until then this process goes on loading.
         """
         if not self.copied:
-            self._early += [_start_worker(None, module) for _ in range(self.jobs - len(self._early))]
+            missing = range(self.jobs - len(self._early))
+            self._early += [_start_worker(None, self.memory, module) for _ in missing]
 
     def stop(self) -> None:
         """End the workers that were started and never given work."""
@@ -316,6 +332,7 @@ class _Run:
         self._work = work
         self._early = engine._early  # workers that were started already and wait for work; taken from there
         self._copied = engine.copied
+        self._memory = engine.memory
         self._page_timeout = engine.page_timeout or math.inf
         self._chunks = enumerate(chunks)
         self._jobs = engine.jobs
@@ -373,7 +390,7 @@ class _Run:
             with suppress(OSError):  # a worker that died already is noticed when it gets its task
                 worker.pipe.send(self._work)
         else:
-            worker = _start_worker(self._work, copied=self._copied and _has_one_thread())
+            worker = _start_worker(self._work, self._memory, copied=self._copied and _has_one_thread())
         self._workers.append(worker)
         return worker
 
@@ -435,11 +452,11 @@ def _has_one_thread() -> bool:
     return len(list(Path("/proc/self/task").iterdir())) == 1
 
 
-def _start_worker(work: Work | None, module: str = "", *, copied: bool = False) -> _Worker:
+def _start_worker(work: Work | None, memory: int, module: str = "", *, copied: bool = False) -> _Worker:
     """A process that reads; without work it imports `module` and waits to be told."""
     context: Any = multiprocessing.get_context("fork" if copied else "spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, work, module, copied), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, work, memory, module, copied), daemon=True)
     with _interrupts_ignored():  # inherited, so that Ctrl-C does not hit a worker while it still loads
         process.start()
     theirs.close()
@@ -486,7 +503,7 @@ def _let_go_of_files(kept: int) -> None:
 _READY = "ready"
 
 
-def _serve(pipe: Connection, work: Work | None, module: str, copied: bool) -> None:
+def _serve(pipe: Connection, work: Work | None, memory: int, module: str, copied: bool) -> None:
     """A worker's life: load what the work needs, then read chunks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if copied:
@@ -501,7 +518,7 @@ def _serve(pipe: Connection, work: Work | None, module: str, copied: bool) -> No
         reader = work()
         gc.freeze()  # all this stays: it need not be searched for garbage again and again
         pipe.send(_READY)
-        with bounded_memory(MEMORY):
+        with bounded_memory(memory):
             while True:
                 pipe.send(_read(reader, pipe.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -18,7 +18,16 @@ from omrgrade.choices import read_bubbles
 from omrgrade.classify import Classifier, classifier_from, load_classifier, model_files
 from omrgrade.corrected import other_templates
 from omrgrade.cropping import crop_boxes, upright_preview
-from omrgrade.engine import Chunk, Engine, ProcessEngine, Reader, SerialEngine, default_jobs, make_engine
+from omrgrade.engine import (
+    Chunk,
+    Engine,
+    ProcessEngine,
+    Reader,
+    SerialEngine,
+    default_jobs,
+    make_engine,
+    memory_for,
+)
 from omrgrade.errors import OmrgradeError, OutputError, PageError
 from omrgrade.fields import KINDS
 from omrgrade.images import find_pages, page_digest, read_scan
@@ -404,9 +413,10 @@ def _read(
     suspects = set(store.left_behind) if store is not None else set()
     if suspects:
         deadly = [place for place in places if page_key(place[1]) in suspects]
-        yield from _map(ProcessEngine(1, page_timeout), work, deadly)
+        yield from _map(ProcessEngine(1, page_timeout, memory=memory_for(work.limits)), work, deadly)
         places = [place for place in places if page_key(place[1]) not in suspects]
-    engine = engine or make_engine(jobs or default_jobs(len(places)), page_timeout=page_timeout)
+    jobs = jobs or default_jobs(len(places))
+    engine = engine or make_engine(jobs, page_timeout=page_timeout, memory=memory_for(work.limits))
     yield from _map(engine, work, places, store if isinstance(engine, SerialEngine) else None)
 
 

@@ -11,9 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from omrgrade.engine import MEMORY, WINDOW, ProcessEngine, SerialEngine, available_cores, make_engine
+from omrgrade.engine import (
+    MEMORY,
+    WINDOW,
+    ProcessEngine,
+    SerialEngine,
+    available_cores,
+    make_engine,
+    memory_for,
+)
 from omrgrade.errors import ModelError, OmrgradeError, UnreadableImageError
-from omrgrade.records import PageReading, PageRef
+from omrgrade.records import Limits, PageReading, PageRef
 
 
 @dataclass(frozen=True)
@@ -244,6 +252,14 @@ def test_a_page_that_wants_all_memory_costs_only_itself(engine):
     assert [(r.source, "MemoryError" in r.problem) for r in found] == [
         ("a", False), ("greedy", True), ("b", False),
     ]  # fmt: skip
+
+
+def test_larger_pages_than_usual_are_given_more_memory():
+    assert memory_for(None) == memory_for(Limits(megapixels=10)) == MEMORY
+    assert memory_for(Limits(megapixels=1000)) > 5e9  # with transparency they need 4.7
+    assert (
+        make_engine(1, memory=MEMORY // 2).memory == make_engine(2, memory=MEMORY // 2).memory == MEMORY // 2
+    )
 
 
 def test_in_a_thread_too_what_is_raised_is_raised():

@@ -22,7 +22,7 @@ from omrgrade.cli.following import needs_review, say_next
 
 if TYPE_CHECKING:
     from omrgrade.engine import Engine
-    from omrgrade.records import PageReading, Policy, RunInfo
+    from omrgrade.records import Limits, PageReading, Policy, RunInfo
 
 MOST_OVERLAYS = 100
 """Pages of which pictures are written unasked: a class is leafed through, a thousand sheets are not."""
@@ -151,11 +151,13 @@ def command(
     started, clock = datetime.now().astimezone(), time.monotonic()
     for name in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ.setdefault(name, "1")  # `--jobs` is what uses cores; and see ProcessEngine on threads
-    engine = _engine(jobs, page_timeout, cluster) if jobs else None
     from omrgrade.engine import default_jobs
+    from omrgrade.records import Limits
+
+    limits = Limits(megapixels=max_megapixels, pages=max_pages, megabytes=max_megabytes)
+    engine = _engine(jobs, page_timeout, cluster, limits) if jobs else None
     from omrgrade.images import find_pages
     from omrgrade.key import load_key, unkeyed_items
-    from omrgrade.records import Limits
     from omrgrade.roster import load_roster
     from omrgrade.template import load_template
     from omrgrade.template.pages import sheet_set
@@ -164,11 +166,10 @@ def command(
     key = load_key(key_path, template) if key_path else None
     roster = load_roster(roster_path) if roster_path else None
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
-    limits = Limits(megapixels=max_megapixels, pages=max_pages, megabytes=max_megabytes)
     pages = find_pages(scans, exclude=own, limits=limits)
     drawn = "none" if no_overlays else overlays or ("all" if len(pages) <= MOST_OVERLAYS else "none")
     jobs = jobs or default_jobs(len(pages))
-    engine = engine or _engine(jobs, page_timeout, cluster)
+    engine = engine or _engine(jobs, page_timeout, cluster, limits)
     # not before workers may have been started, which load what they need meanwhile
     from omrgrade.classify import load_card
     from omrgrade.kept import RUN_FILE, KeptRun, keep_run
@@ -237,13 +238,14 @@ def command(
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
 
 
-def _engine(jobs: int, page_timeout: float, cluster: str | None) -> Engine | None:
+def _engine(jobs: int, page_timeout: float, cluster: str | None, limits: Limits) -> Engine | None:
     """What is to read; None for a cluster. Its processes are started at once."""
-    from omrgrade.engine import ProcessEngine, make_engine
+    from omrgrade.engine import ProcessEngine, make_engine, memory_for
 
     context = click.get_current_context()
     apart = context.obj == OWN_PROCESS
-    engine = None if cluster else make_engine(jobs, page_timeout=page_timeout, apart=apart)
+    memory = memory_for(limits)
+    engine = None if cluster else make_engine(jobs, page_timeout=page_timeout, memory=memory, apart=apart)
     if isinstance(engine, ProcessEngine):
         engine.start("omrgrade.pipeline")
         context.call_on_close(engine.stop)  # should a wrong key end the command
