@@ -30,18 +30,21 @@ def crop_boxes(
     of the scan repeats its rim.
     """
     rim = round(margin * scale)
-    matrices = [local_matrix(registration, rect) for rect in rects]
+    if registration.bend is None:
+        matrices = np.array(registration.page_to_scan)[None]
+    else:
+        matrices = np.array([local_matrix(registration, rect) for rect in rects]).reshape(-1, 3, 3)
     return [Crop(pixels=pixels, margin=rim) for pixels in _crops(scan.pixels, matrices, rects, rim, scale)]
 
 
 def _crops(
-    pixels: Grey, matrices: Sequence[Array], rects: Sequence[Rect], rim: int, scale: float
+    pixels: Grey, matrices: Array, rects: Sequence[Rect], rim: int, scale: float
 ) -> Iterator[Grey]:
-    """Rectangles as upright pictures; `matrices` map page mm -> scan px, one a rectangle."""
+    """Rectangles as upright pictures; `matrices` (n, 3, 3), one a rectangle or one, map page mm -> scan px."""
     if not rects:
         return
     place = np.array([(rect.x, rect.y, rect.width, rect.height) for rect in rects])
-    sizes = np.array([(round(rect.width * scale), round(rect.height * scale)) for rect in rects])
+    sizes = np.rint(place[:, 2:] * scale).astype(int)
     # crop px -> page mm: pixel centres at whole numbers, pixel `rim` begins at the box's edge
     to_page = np.zeros((len(rects), 3, 3))
     to_page[:, 2, 2] = 1
@@ -49,8 +52,7 @@ def _crops(
         step = place[:, 2 + axis] / sizes[:, axis]  # mm a px
         to_page[:, axis, axis] = step
         to_page[:, axis, 2] = place[:, axis] + (0.5 - rim) * step
-    to_scan = np.stack(matrices) @ to_page
-    yield from _warp(pixels, to_scan, sizes + 2 * rim)
+    yield from _warp(pixels, matrices @ to_page, sizes + 2 * rim)
 
 
 def _warp(pixels: Grey, to_scan: Array, sizes: NDArray[np.int_]) -> Iterator[Grey]:
@@ -101,8 +103,8 @@ def upright_preview(
     """The whole page, upright, as grey JPEG, by default at the scale that overlays are drawn on."""
     sheet = Rect(x=0, y=0, width=template.page_width, height=template.page_height)
     if registration.bend is None:
-        matrix = np.array(registration.page_to_scan)
-        page = next(_crops(scan.pixels, [matrix], [sheet], 0, px_per_mm))
+        matrix = np.array(registration.page_to_scan)[None]
+        page = next(_crops(scan.pixels, matrix, [sheet], 0, px_per_mm))
     else:
         page = _bent_page(scan.pixels, registration, template, px_per_mm)
     return bytes(cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, PREVIEW_QUALITY])[1])
