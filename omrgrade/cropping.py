@@ -37,10 +37,8 @@ def crop_boxes(
     return [Crop(pixels=pixels, margin=rim) for pixels in _crops(scan.pixels, matrices, rects, rim, scale)]
 
 
-def _crops(
-    pixels: Grey, matrices: Array, rects: Sequence[Rect], rim: int, scale: float
-) -> Iterator[Grey]:
-    """Rectangles as upright pictures; `matrices` (n, 3, 3), one a rectangle or one, map page mm -> scan px."""
+def _crops(pixels: Grey, matrices: Array, rects: Sequence[Rect], rim: int, scale: float) -> Iterator[Grey]:
+    """Rectangles as upright pictures; `matrices` (n or 1, 3, 3) map page mm -> scan px, one a rectangle."""
     if not rects:
         return
     place = np.array([(rect.x, rect.y, rect.width, rect.height) for rect in rects])
