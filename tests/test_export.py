@@ -462,6 +462,17 @@ def test_parquet_keeps_types(tmp_path):
     assert len(pd.read_parquet(paths[1])) == 4 * len(TEMPLATE.fields)
 
 
+def test_parquet_is_written_part_by_part_with_the_same_rows(tmp_path, monkeypatch):
+    pd = pytest.importorskip("pandas")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    whole = [pd.read_parquet(path) for path in run(tmp_path / "whole", "parquet").paths]
+    monkeypatch.setattr("omrgrade.outputs.arrow.GROUP", 3)
+    paths = run(tmp_path / "parts", "parquet").paths
+    assert parquet.ParquetFile(paths[1]).num_row_groups > 4
+    for path, table in zip(paths, whole, strict=True):
+        pd.testing.assert_frame_equal(pd.read_parquet(path), table)
+
+
 def test_formats_that_are_none_are_refused(tmp_path):
     with pytest.raises(OmrgradeError, match="choose from csv"):
         run(tmp_path, "pdf")

@@ -4,7 +4,7 @@
 
 Nothing is read from scans: results of pages of twenty numbers, with their probabilities, and twenty
 choices are made up by seed, stored, scored with key and roster, analysed, written, printed and exported a
-row a pupil, each number of pages in a process of its own. Prints processor seconds by step (a busy machine
+row a pupil (with `--format parquet` also as Parquet), each number of pages in a process of its own. Prints processor seconds by step (a busy machine
 changes them little; making the results up is not counted), those of a thousand pages, and the peak of memory.
 """
 
@@ -94,7 +94,10 @@ def measure(count: int, form: str) -> dict[str, object]:
         write_results(results, Path(folder), formats=statistics)
         lap("statistics")
         text = marks_table(batch) + summary(batch)
-        export(results, Path(folder, "by-pupil.csv"), "csv", Options(even_unreviewed=True), out=Path(folder))
+        options = Options(even_unreviewed=True)
+        export(results, Path(folder, "by-pupil.csv"), "csv", options, out=Path(folder))
+        if form == "parquet":
+            export(results, Path(folder, "exported"), "parquet", options, out=Path(folder))
         lap("export")
         out = sum(p.stat().st_size for p in Path(folder).rglob("*") if p.is_file() and p.name != "run.sqlite")
         return {

@@ -130,7 +130,7 @@ def _new(results: Results, given: Marked, form: str, options: Options) -> tuple[
     return (workbook if form == "xlsx" else plain.csv_file)(results, given), None
 
 
-def _publish(folder: Path, files: Iterable[tuple[str, bytes]]) -> tuple[Path, ...]:
+def _publish(folder: Path, files: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> tuple[Path, ...]:
     with staged(folder) as staging:
         for name, data in files:
             staging.write(name, data)

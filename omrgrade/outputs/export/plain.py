@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 
-from omrgrade.errors import MissingExtraError
 from omrgrade.outputs import items as item_tables
+from omrgrade.outputs import readings
+from omrgrade.outputs.arrow import parquet_parts
 from omrgrade.outputs.csvtext import csv_bytes
 from omrgrade.outputs.export.pupils import Marked
-from omrgrade.outputs.frames import frame, readings_frame
+from omrgrade.outputs.frames import frame
 from omrgrade.outputs.results import Cell, Results, scores_by_item
 from omrgrade.records import SheetMarks
 
+_TEXTS = ("student_id", "name", "status", "note")
 BEFORE = ("student_id", "name", "points", "max", "percent", "status", "note")
 
 
@@ -53,21 +55,21 @@ def csv_file(results: Results, marked: Marked) -> bytes:
     return csv_bytes(columns(results), rows(results, marked), {"percent": ".1f"})
 
 
-def parquet_files(results: Results, marked: Marked) -> Iterator[tuple[str, bytes]]:
-    """marks, readings, items and answers, a table each, with the columns of the CSV files."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("Parquet", "parquet") from error
+def parquet_files(results: Results, marked: Marked) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """marks, readings, items and answers, a table each, with the columns of the CSV files.
 
+    Each must be taken to its end before the next one. The readings come before what is worked out of all
+    pages, as that is noted while these are gone through.
+    """
+    items = dict.fromkeys(columns(results), "float64") | dict.fromkeys(_TEXTS, "string")
+    yield "marks.parquet", parquet_parts(columns(results), items, rows(results, marked))
+    kinds = {"page": "int64", "confidence": "float64", "points": "float64", "max_points": "float64"}
+    yield "readings.parquet", parquet_parts(readings.COLUMNS, kinds, readings.rows(results))
     found = item_tables.statistics(results)
-    tables = {
-        "marks": frame(columns(results), rows(results, marked)),
-        "readings": readings_frame(results),
-        "items": frame(item_tables.COLUMNS, item_tables.rows(found)),
-        "answers": frame(item_tables.ANSWER_COLUMNS, item_tables.answer_rows(found)),
-    }
-    for name, table in tables.items():
+    for name, header, lines in (
+        ("items", item_tables.COLUMNS, item_tables.rows(found)),
+        ("answers", item_tables.ANSWER_COLUMNS, item_tables.answer_rows(found)),
+    ):
         stream = BytesIO()
-        table.to_parquet(stream, engine="pyarrow", index=False)
-        yield f"{name}.parquet", stream.getvalue()
+        frame(header, lines).to_parquet(stream, engine="pyarrow", index=False)
+        yield f"{name}.parquet", iter([stream.getvalue()])
