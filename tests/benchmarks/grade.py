@@ -4,7 +4,8 @@
 
 Makes its own pages (see pages.py) or takes `--folder` made by that. Decoding, grading with one job and with
 two take turns, several times over; printed are medians. On a machine that does other work, compare the ratios
-of CPU time (`cpu_...`), which other programs disturb least. Linux only: memory is read from /proc.
+of CPU time (`cpu_...`), which other programs disturb least. The package is compiled first, as it is on
+installing. Linux only: memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def stages(folder: Path) -> dict[str, float]:
 
 def first_page(arguments: list[str]) -> None:
     """Run the command; print the time of day when the first pages were kept, and stop there."""
-    from omrgrade.cli import cli
+    from omrgrade.cli import OWN_PROCESS, cli
     from omrgrade.store import Store
 
     def kept(*_: Any) -> None:
@@ -99,7 +100,7 @@ def first_page(arguments: list[str]) -> None:
         os._exit(0)
 
     Store.add_pages = kept  # type: ignore[method-assign]
-    cli(arguments)
+    cli(arguments, obj=OWN_PROCESS)
 
 
 # ---------------------------------------------------------------- measuring from outside
@@ -156,6 +157,19 @@ def grade_command(folder: Path, out: Path, jobs: int, overlays: str) -> list[str
     """The arguments of `omrgrade`, after its name."""
     options = ["-t", str(folder / "sheet.yaml"), "-k", str(folder / "key.csv"), "-o", str(out)]
     return ["grade", str(folder / "scans"), *options, "--jobs", str(jobs), "--overlays", overlays, "-q"]
+
+
+def keep_bytecode(folder: Path) -> None:
+    """Have the package compiled into `folder`, for all that is run from now on, as pip does on installing it.
+
+    Else a checkout where nothing may be written is compiled anew in every process.
+    """
+    import omrgrade
+
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+    package = str(Path(omrgrade.__file__).parent)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", package], check=True)
 
 
 def measure(folder: Path, runs: int, overlays: str) -> dict[str, Any]:
@@ -219,7 +233,8 @@ def main() -> None:
     if options.part:
         print(json.dumps({"decode": decode, "stages": stages}[options.part](options.folder)))
         return
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, tempfile.TemporaryDirectory() as bytecode:
+        keep_bytecode(Path(bytecode))
         folder = options.folder or Path(made)
         if not options.folder:
             from pages import make_pages
