@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from omrgrade.grading import absent_pupils, mark_sheets
 from omrgrade.outputs import load_results
 from omrgrade.outputs.annotate import class_file, pupils_files
 from omrgrade.outputs.results import Results
-from omrgrade.records import PREVIEW_PX_PER_MM, AnswerKey, Batch, KeyItem, PageReading, Pupil, Roster
+from omrgrade.records import PREVIEW_PX_PER_MM, AnswerKey, Batch, KeyItem, PageReading, Pupil, Roster, Sheet
 
 TEMPLATE = make_template()
 KEY = AnswerKey(
@@ -196,3 +197,34 @@ def test_pages_come_from_the_scans_while_these_are_there_upright_and_finer(grade
     (graded / "moved").rename(graded / "scans")
     assert (fine, coarse) == (round(105 * 7.0), round(105 * PREVIEW_PX_PER_MM))
     assert np.abs(scanned - kept).mean() < 12  # the same page, the same way up
+
+
+class OneByOne(Sequence):
+    """Pages that count how many of them have been asked for, as a long run's come from its file."""
+
+    def __init__(self, pages):
+        self.pages, self.taken = pages, 0
+
+    def __len__(self):
+        return len(self.pages)
+
+    def __getitem__(self, index):
+        self.taken = index + 1
+        return self.pages[index]
+
+
+def test_pages_are_held_only_until_the_last_one_of_their_pupil_has_come():
+    given = results(*(make_page(f"{n}.png", student=pupil) for n, pupil in enumerate(("1001", "7", "42"))))
+    pages, marks = OneByOne(given.batch.pages), given.batch.marks
+    apart = dataclasses.replace(given, batch=dataclasses.replace(given.batch, pages=pages))
+    found = [(name, pages.taken) for name, _ in pupils_files(apart)]
+    assert [taken for _, taken in found] == [1, 2, 3]
+    marks = (*marks[:2], dataclasses.replace(marks[2], student_id="1001"))
+    sheets = tuple(
+        Sheet(marks=marks[places[0]], pages=places, templates=("",) * len(places), complete=True)
+        for places in ((0, 2), (1,))
+    )
+    batch = dataclasses.replace(given.batch, pages=pages, marks=marks, sheets=sheets)
+    together = list(pupils_files(dataclasses.replace(given, batch=batch)))
+    assert [name for name, _ in together] == ["7_Přemysl_Dvořák.pdf", "1001_Ada_.._Love_lace.pdf"]
+    assert [len(texts(data)) for _, data in together] == [1, 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 
@@ -24,6 +24,7 @@ from omrgrade.outputs.results import Results, scores_by_item
 from omrgrade.outputs.stored import scan_of
 from omrgrade.records import (
     PREVIEW_PX_PER_MM,
+    Batch,
     Field,
     FieldReading,
     ItemScore,
@@ -43,59 +44,78 @@ _LABEL, _SMALL = 17, 13  # px at PREVIEW_PX_PER_MM: where labels go is worked ou
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sheet:
-    """One marked page of a pupil."""
+    """One page of a pupil that is to be handed back."""
 
-    page: PageReading
+    n: int  # its place in the batch
     marks: SheetMarks
     name: str
-    template: Template
-    picture: Callable[[], bytes]  # JPEG of the upright page
     leaf: int  # the same for the pages that belong together
     whole: bool  # none of them is missing or double, so that there is a total
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marked:
+    """A sheet with what is to be drawn."""
+
+    sheet: Sheet
+    page: PageReading
+    template: Template
+    picture: Callable[[], bytes]  # JPEG of the upright page
+
+
 def pupils_files(results: Results, *, answers: bool = True) -> Iterator[tuple[str, bytes]]:
-    """A PDF a pupil: file name and contents. `answers`: right ones stand beside wrong ones."""
-    sheets = list(_sheets(results))
-    used: set[str] = set()
-    for group in _by_pupil(sheets):
-        yield _file_name(group[0], used), pdf(group, answers=answers)
+    """A PDF a pupil: file name and contents. `answers`: right ones stand beside wrong ones.
+
+    Pages are gone through in their order, and a pupil's are held until the last of them has come.
+    """
+    groups, used = _by_pupil(_sheets(results)), set[str]()
+    names = [_file_name(group[0], used) for group in groups]
+    whose = {sheet.n: number for number, group in enumerate(groups) for sheet in group}
+    held: dict[int, PageReading] = {}
+    for n, page in enumerate(results.batch.pages):
+        if n not in whose:
+            continue
+        held[n], group = page, groups[whose[n]]
+        if all(sheet.n in held for sheet in group):
+            pages = [_marked(results, sheet, held.pop(sheet.n)) for sheet in group]
+            yield names[whose[n]], pdf(pages, answers=answers)
 
 
 def class_file(results: Results, *, answers: bool = True) -> tuple[str, bytes]:
     """One PDF for all, in roster order, with a bookmark a pupil."""
     order = {pupil.student_id: n for n, pupil in enumerate(results.roster.pupils)} if results.roster else {}
     sheets = sorted(_sheets(results), key=lambda sheet: order.get(sheet.marks.student_id, len(order)))
-    return CLASS_FILE, pdf(sheets, answers=answers)
+    wanted = {sheet.n for sheet in sheets}
+    pages = {n: _without_boxes(page) for n, page in enumerate(results.batch.pages) if n in wanted}
+    return CLASS_FILE, pdf([_marked(results, sheet, pages[sheet.n]) for sheet in sheets], answers=answers)
+
+
+def _without_boxes(page: PageReading) -> PageReading:
+    """Only what is drawn: the boxes' probabilities are nearly all of a page's memory."""
+    return replace(page, fields=tuple(replace(reading, boxes=()) for reading in page.fields))
+
+
+def _marked(results: Results, sheet: Sheet, page: PageReading) -> Marked:
+    template = results.template_of(page)
+    picture = partial(_picture, results, page, template)
+    return Marked(sheet=sheet, page=page, template=template, picture=picture)
 
 
 def _sheets(results: Results) -> Iterator[Sheet]:
     names = {pupil.student_id: pupil.name for pupil in results.roster.pupils} if results.roster else {}
     gaps = results.batch.gaps
-    for leaf, page, marks in _leaves(results):
-        template = results.template_of(page)
-        yield Sheet(
-            page=page,
-            marks=marks,
-            name=names.get(marks.student_id, ""),
-            template=template,
-            picture=partial(_picture, results, page, template),
-            leaf=leaf,
-            whole=(marks.source, marks.page) not in gaps,
-        )
+    for leaf, n in _leaves(results.batch):
+        marks = results.batch.marks[n]
+        name, whole = names.get(marks.student_id, ""), (marks.source, marks.page) not in gaps
+        yield Sheet(n=n, marks=marks, name=name, leaf=leaf, whole=whole)
 
 
-def _leaves(results: Results) -> Iterator[tuple[int, PageReading, SheetMarks]]:
-    """Pages that count, with what belongs together, in the order in which it is handed back."""
-    if not results.batch.sheets:
-        for leaf, (page, marks) in enumerate(results.sheets()):
-            if marks.status not in NOT_COUNTED and marks.scores:
-                yield leaf, page, marks
-        return
-    pages = list(results.batch.pages)
-    for leaf, sheet in enumerate(results.batch.sheets):
-        for n in sheet.pages if sheet.marks.status not in NOT_COUNTED and sheet.marks.scores else ():
-            yield leaf, pages[n], results.batch.marks[n]
+def _leaves(batch: Batch) -> Iterator[tuple[int, int]]:
+    """Places of pages that count, with what belongs together, in the order in which it is handed back."""
+    places = [sheet.pages for sheet in batch.sheets] or [(n,) for n in range(len(batch.marks))]
+    for leaf, (marks, pages) in enumerate(zip(batch.rows, places, strict=True)):
+        if marks.status not in NOT_COUNTED and marks.scores:
+            yield from ((leaf, n) for n in pages)
 
 
 def _picture(results: Results, page: PageReading, template: Template) -> bytes:
@@ -117,7 +137,9 @@ def _by_pupil(sheets: Iterable[Sheet]) -> list[list[Sheet]]:
 
 def _file_name(sheet: Sheet, used: set[str]) -> str:
     whose = (
-        f"{sheet.marks.student_id} {sheet.name}" if sheet.marks.student_id else f"unknown {sheet.page.source}"
+        f"{sheet.marks.student_id} {sheet.name}"
+        if sheet.marks.student_id
+        else f"unknown {sheet.marks.source}"
     )
     text = (
         re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", whose)).encode()[:120].decode(errors="ignore")
@@ -133,32 +155,32 @@ def _file_name(sheet: Sheet, used: set[str]) -> str:
 # ---------------------------------------------------------------- pages
 
 
-def pdf(sheets: Sequence[Sheet], *, answers: bool = True) -> bytes:
-    """The sheets as one PDF, each on a page of the sheet's own size; the same sheets give the same bytes."""
+def pdf(pages: Sequence[Marked], *, answers: bool = True) -> bytes:
+    """The pages as one PDF, each of its sheet's own size; the same pages give the same bytes."""
     stream = BytesIO()
     canvas = Canvas(stream, invariant=1)
     canvas.setCreator("omrgrade")
-    canvas.setTitle(_who(sheets[0].marks, sheets[0].name) if len(sheets) == 1 else "Marked sheets")
-    for n, sheet in enumerate(sheets):
-        width, height = sheet.template.page_width, sheet.template.page_height
+    canvas.setTitle(_who(pages[0].sheet) if len(pages) == 1 else "Marked sheets")
+    for n, page in enumerate(pages):
+        width, height = page.template.page_width, page.template.page_height
         canvas.setPageSize((width * mm, height * mm))
         canvas.bookmarkPage(str(n))
-        canvas.addOutlineEntry(_who(sheet.marks, sheet.name), str(n))
-        _draw(Pen(canvas, height), sheet, answers)
+        canvas.addOutlineEntry(_who(page.sheet), str(n))
+        _draw(Pen(canvas, height), page, answers)
         canvas.showPage()
     canvas.save()
     return stream.getvalue()
 
 
-def _draw(pen: Pen, sheet: Sheet, answers: bool) -> None:
-    width, height = sheet.template.page_width, sheet.template.page_height
-    _draw_strip(pen, sheet, width)
+def _draw(pen: Pen, marked: Marked, answers: bool) -> None:
+    width, height = marked.template.page_width, marked.template.page_height
+    _draw_strip(pen, marked.sheet, width)
     factor = (height - _STRIP) / height
     page = pen.shrink(factor, (1 - factor) * width / 2, _STRIP)
-    jpeg = sheet.picture()
+    jpeg = marked.picture()
     if jpeg:
         page.picture(jpeg, Rect(x=0, y=0, width=width, height=height))
-    _draw_remarks(page, sheet, jpeg, answers)
+    _draw_remarks(page, marked, jpeg, answers)
 
 
 def _draw_strip(pen: Pen, sheet: Sheet, width: float) -> None:
@@ -170,24 +192,24 @@ def _draw_strip(pen: Pen, sheet: Sheet, width: float) -> None:
     if marks.to_review:
         note += f", {marks.to_review} not settled yet"
     left = pen.text(note, left - 3 - width_of(note, 3.4), 9.5, 3.4, GREY) - width_of(note, 3.4)
-    who = _who(marks, sheet.name)
+    who = _who(sheet)
     size = min(5.0, 5.0 * (left - _EDGE - 4) / max(width_of(who, 5.0, bold=True), 1))
     pen.text(who, _EDGE, 9.5, size, BLACK, bold=True)
     pen.rule(_EDGE, right, _STRIP - 1, GREY)
 
 
-def _who(marks: SheetMarks, name: str) -> str:
-    text = f"{name}  {marks.student_id}".strip() or "no student number"
+def _who(sheet: Sheet) -> str:
+    text = f"{sheet.name}  {sheet.marks.student_id}".strip() or "no student number"
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 # ---------------------------------------------------------------- fields
 
 
-def _draw_remarks(pen: Pen, sheet: Sheet, jpeg: bytes, answers: bool) -> None:
+def _draw_remarks(pen: Pen, marked: Marked, jpeg: bytes, answers: bool) -> None:
     """At every scored field a tick or a cross, the right answer, and the points, where there is room."""
-    template, scores = sheet.template, scores_by_item(sheet.marks)
-    readings = {reading.field: reading for reading in sheet.page.fields}
+    template, scores = marked.template, scores_by_item(marked.sheet.marks)
+    readings = {reading.field: reading for reading in marked.page.fields}
     fields = [field for field in template.fields if field.id in readings]
     hulls = {field.id: _hull(field.boxes) for field in fields}
     taken = [_box(rect) for rect in (*hulls.values(), *template.fiducials.boxes)]
