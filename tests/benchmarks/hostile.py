@@ -4,8 +4,8 @@
 
 For every file: read, refused with a reason, given up (a scan that takes longer than the seconds, as with
 `grade --page-timeout`, or more memory than a worker may have), or a fault: another exception, a crash, too
-much memory, code that ran, a hang elsewhere. Then all scans go through `omrgrade grade`, with two jobs and with
-one, which must list every one. Exit code 1 if there is a fault.
+much memory, code that ran, a hang elsewhere. Then all scans go through `omrgrade grade`, with two jobs and
+with one, which must list every one. Exit code 1 if there is a fault.
 """
 
 import argparse

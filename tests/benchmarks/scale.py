@@ -4,8 +4,9 @@
 
 Nothing is read from scans: results of pages of twenty numbers, with their probabilities, and twenty
 choices are made up by seed, stored, scored with key and roster, analysed, written, printed and exported a
-row a pupil (with `--format parquet` also as Parquet), each number of pages in a process of its own. Prints processor seconds by step (a busy machine
-changes them little; making the results up is not counted), those of a thousand pages, and the peak of memory.
+row a pupil (with `--format parquet` also as Parquet), each number of pages in a process of its own. Prints
+processor seconds by step (a busy machine changes them little; making the results up is not counted), those of
+a thousand pages, and the peak of memory.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python tests/benchmarks/soak.py [--minutes 30] [--jobs 2] [--megabytes 40]
 
 One process grades the same pages, good and damaged ones, over and over, into new folders, in turn in
-a copy of itself, as with one job, and with worker processes. After the first tenth of the time memory may grow
-by `--megabytes`; open files, threads and processes by nothing. Exit code 1 if they do.
+a copy of itself, as with one job, and with worker processes. After the first tenth of the time memory may
+grow by `--megabytes`; open files, threads and processes by nothing. Exit code 1 if they do.
 """
 
 import argparse
