@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omrgrade.engine import (
+from omrgrade.engine import available_cores
+from omrgrade.engine.chunks import (
     CHUNK_TIMEOUTS,
     WINDOW,
     Chunk,
@@ -24,11 +25,10 @@ from omrgrade.engine import (
     Reader,
     Task,
     Work,
-    available_cores,
     failed,
     one_by_one,
-    read_in_time,
 )
+from omrgrade.engine.serial import read_in_time
 from omrgrade.errors import MissingExtraError, OmrgradeError
 from omrgrade.records import PageReading
 
