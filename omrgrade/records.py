@@ -127,6 +127,7 @@ class Fiducials:
     marker: str = ""  # "corners": "square", "circle", "cross" or "picture"
     picture: bytes = b""  # PNG, grey: one marker ("corners"), or the blank form, which fills it ("reference")
     tracks: tuple[int, ...] = ()  # "timing": how many of `boxes` each track has
+    looks: bool = False  # whether boxes are told by what empty ones look like on a page before all else
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +146,10 @@ class Template:
     digest: str = ""  # sha256 of the YAML text and the pictures it names
     pages: tuple[Template, ...] = ()  # of a set, whose `fields` are those of all; the rest is the first's
     collate: Collation = "identifier"  # of a set: how the pages of one pupil are known
+
+    def __hash__(self) -> int:
+        """Of a part of it: what is worked out once a template is looked up by it several times a page."""
+        return hash((self.name, self.digest, len(self.fields)))
 
     def field(self, field_id: str) -> Field:
         """The field of that id; KeyError if there is none."""

@@ -18,22 +18,20 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Matrix, Registration, Scan, Template
 from omrgrade.registration import aruco, byhand, corners, page, reference, timing
+from omrgrade.registration.bylooks import fit_looks
 from omrgrade.registration.fitting import (
     FINE,
     Fit,
-    box_steps,
     fit_bent,
     fit_fine,
     fit_flat,
-    fit_looks,
     rank,
-    repeated,
-    unslipped,
     worst_part,
 )
 from omrgrade.registration.geometry import Array, Located, Pose, quarter_turns
 from omrgrade.registration.ownprint import better_move
 from omrgrade.registration.search import LIKE, likeness
+from omrgrade.registration.slips import box_steps, repeated, unslipped
 
 Attempts = Iterator[Sequence[Located]]
 """Places where the page may be. Those of one attempt compete; the next is made only if none is it."""
@@ -158,11 +156,16 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
         return flat if flat[0].residual <= FINE else [fit_fine(scan, template, flat[0]), *flat[1:]]
     surely = template.fiducials.method == "aruco"  # no other page has these markers
     worth = flat[:1] if surely else _like_the_page(scan, template, flat)[:_WORTH_BENDING]
+    if template.fiducials.looks:
+        looks = [fit_looks(scan, template, fit.located) for fit in worth]
+        if any(fit.share > _WHOLE and fit.residual < _OFF for fit in looks):
+            return sorted([*looks, *flat], key=rank)
     bent = [fit_bent(scan, template, fit.located) for fit in worth]
     fits = sorted([*bent, *flat], key=rank)
     if surely or (fits and fits[0].share > _PLAIN and fits[0].residual < _OFF):
         return fits  # sheets printed from the template look as it says
-    looks = [fit_looks(scan, template, fit.located) for fit in worth]
+    if not template.fiducials.looks:
+        looks = [fit_looks(scan, template, fit.located) for fit in worth]
     return sorted([*looks, *fits], key=rank)
 
 

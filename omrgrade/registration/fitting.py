@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from omrgrade.records import Scan, Template
 from omrgrade.registration.bending import STIFFNESS, fit_bend
-from omrgrade.registration.geometry import Array, Landmarks, Located, Pose, median, refine
+from omrgrade.registration.geometry import Landmarks, Located, Pose, median, refine
 from omrgrade.registration.likeness import PX, View, blank_ink, coarser, patch_centres, patch_landmarks
-from omrgrade.registration.looks import look_landmarks
+from omrgrade.registration.looks import Looks, look_landmarks
 from omrgrade.registration.outlines import Outline, box_landmarks, edge_landmarks, filled, outlines, spread
 
 LANDMARKS = 40
@@ -38,12 +38,9 @@ _FINDING = ((75.0, 12.0, 0.0), (60.0, 5.0, 0.0))
 _BENDING = ((60.0, 5.0, 0.0), (45.0, 4.5, 30.0), (28.0, 2.5, 3.0))
 _BENT_REACH = (1.5, 0.8)  # mm
 _ALL_SOFT = 0.3  # stiffness of the last bend, when wrong landmarks have been told from right ones
-_LOOSE = 20.0  # stiffness of a bend by looks, which are told less exactly than outlines
 _ENOUGH = 8  # patches: fewer do not tell a homography
+_SLACK = 0.03  # of a bubble's side
 _ALL_THERE = 0.9  # share of the boxes that a flat page shows
-_SLIPPED = 0.02  # of `rank`: what boxes must gain for a page to be moved by a row or column
-_COMMON = 0.1  # share of the boxes whose next one is that far away, for a step to be one
-_SAME_LINE = 1.0  # mm by which boxes of a row or column may be off it
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
 _FEW = 4  # boxes: fewer in a part say nothing
 
@@ -57,12 +54,18 @@ class Fit:
     residual: float  # mm
     seen: int  # boxes that were seen
     share: float  # of the boxes that should be (0-1)
-    by_looks: bool = False  # whether boxes are told by what empty ones look like on the page
+    slack: float = 0.0  # mm: boxes off by less are read alike
+    looks: Looks | None = None  # of empty boxes on the page, if boxes are told by these
+
+    @property
+    def by_looks(self) -> bool:
+        """Whether boxes are told by what empty ones look like on the page."""
+        return self.looks is not None
 
     @property
     def good(self) -> bool:
         """Whether there is nothing to gain."""
-        return self.residual <= GOOD and self.share >= _ALL_THERE
+        return self.residual <= max(GOOD, self.slack) and self.share >= _ALL_THERE
 
 
 def rank(fit: Fit) -> float:
@@ -82,7 +85,7 @@ def fit_flat(scan: Scan, template: Template, located: Located) -> Fit:
     fitting, verifying = shared_out(template, LANDMARKS)
     if len(located.squares) >= _SURE and (fit := _fit_at_once(scan, located, fitting, verifying)):
         return fit
-    located = _nearer(scan, template, located)
+    located = nearer(scan, template, located)
     matrix = located.page_to_scan
     for reach in REACH:
         matrix = refine(matrix, _landmarks(scan, Pose(matrix=matrix), located, fitting, reach))
@@ -120,7 +123,7 @@ def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
     """A homography and a bend, found from large patches of print to single boxes."""
     size = (template.page_width, template.page_height)
     fitting, verifying = shared_out(template, BENT_LANDMARKS)
-    located = _nearer(scan, template, located)
+    located = nearer(scan, template, located)
     pose = follow_print(scan, template, Pose(matrix=located.page_to_scan), _BENDING)
     for reach, stiffness in zip(_BENT_REACH, (STIFFNESS, _ALL_SOFT), strict=True):
         seen = _landmarks(scan, pose, located, fitting, reach)
@@ -130,35 +133,7 @@ def fit_bent(scan: Scan, template: Template, located: Located) -> Fit:
     return replace(fit, pose=fit_bend(pose, everything, size, stiffness=_ALL_SOFT))
 
 
-def fit_looks(scan: Scan, template: Template, located: Located) -> Fit:
-    """The same for boxes that look otherwise than the template says, by how an empty one looks here."""
-    size = (template.page_width, template.page_height)
-    located = _nearer(scan, template, located)
-    fitting, verifying = shared_out(template, BENT_LANDMARKS)
-    wide = float(
-        np.clip(0.4 * np.median([min(o.rect.width, o.rect.height) for o in fitting or verifying]), 1.5, 6)
-    )
-    pose = _by_rows(scan, template, Pose(matrix=located.page_to_scan))
-    for reach in (wide, max(wide / 2, 1.0), max(wide / 4, 1.0)):
-        seen = look_landmarks(scan.pixels, pose, fitting, reach=reach, contrast=located.contrast)
-        pose = Pose(matrix=refine(pose.matrix, [seen], trust=0.5))
-    seen = look_landmarks(scan.pixels, pose, fitting, reach=VERIFY, contrast=located.contrast)
-    pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
-    marks = look_landmarks(scan.pixels, pose, verifying, reach=VERIFY, contrast=located.contrast)
-    return replace(judged(scan, pose, located, verifying, marks), by_looks=True)
-
-
-def _by_rows(scan: Scan, template: Template, pose: Pose) -> Pose:
-    """The pose moved to the print, by less than makes one row of boxes look like the next."""
-    centres = np.array([outline.rect.centre for outline in outlines(template)])
-    apart = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1)) + np.diag(
-        [np.inf] * len(centres)
-    )
-    reach = float(np.clip(0.45 * np.median(apart.min(axis=1)), 1.2, 6))
-    return follow_print(scan, template, pose, ((60.0, reach, 0.0), (45.0, reach, 0.0)))
-
-
-def _nearer(scan: Scan, template: Template, located: Located) -> Located:
+def nearer(scan: Scan, template: Template, located: Located) -> Located:
     """A place that is only about right brought to the print, and its contrast measured."""
     pose, size = Pose(matrix=located.page_to_scan), (template.page_width, template.page_height)
     if located.reach > REACH[0]:
@@ -208,71 +183,6 @@ def _landmarks(
     ]
 
 
-# ---------------------------------------------------------------- slips
-
-
-def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
-    """One row or column of boxes further, if boxes are clearly better there; None if not.
-
-    Rows of bubbles are like one another: a page laid one of them off fits at most boxes as well as it should,
-    and all that is read is wrong.
-    """
-    moved = _further(scan, template, fit)
-    best = min(moved, key=lambda one: one[0], default=(np.inf, None))
-    if best[1] is None or best[0] >= rank(fit) - _SLIPPED:
-        return None
-    return replace(fit.located, page_to_scan=best[1])
-
-
-def repeated(scan: Scan, template: Template, fit: Fit) -> bool:
-    """Whether boxes are as good one row or column further: a table of like ones has no place for a page."""
-    return any(own < rank(fit) + _SLIPPED for own, _ in _further(scan, template, fit))
-
-
-def worst_part(scan: Scan, template: Template, fit: Fit) -> float:
-    """The share of boxes that are there in the part of the page that shows fewest of its own.
-
-    Paper that bends where print was hard to follow may be bent on to the next row there: the others fit.
-    """
-    boxes = outlines(template)
-    part = _parts(np.array([outline.rect.centre for outline in boxes]))
-    shares = [1.0]
-    for number in range(_REGION**2):
-        own = [box for box, where in zip(boxes, part, strict=True) if where == number]
-        if len(own) >= 2 * _FEW:
-            shares.append(judged(scan, fit.pose, fit.located, own).share)
-    return min(shares)
-
-
-def _further(scan: Scan, template: Template, fit: Fit) -> list[tuple[float, Array]]:
-    """How well (`rank`) boxes lie one row or column further, each way, and the matrix there."""
-    _, verifying = shared_out(template, BENT_LANDMARKS)
-    result = []
-    for x, y in box_steps(template):
-        move = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
-        pose = Pose(matrix=fit.pose.matrix @ move, bend=fit.pose.bend)
-        moved = [judged(scan, pose, fit.located, verifying)]
-        if fit.by_looks:
-            marks = look_landmarks(scan.pixels, pose, verifying, reach=VERIFY, contrast=fit.located.contrast)
-            moved.append(judged(scan, pose, fit.located, verifying, marks))
-        result.append((min(map(rank, moved)), pose.matrix))
-    return result
-
-
-def box_steps(template: Template) -> list[tuple[float, float]]:
-    """Moves (x, y) in mm from one box to the next, both ways along rows and columns, all that are common."""
-    centres = np.array([outline.rect.centre for outline in outlines(template)])
-    delta = centres[None] - centres[:, None]
-    steps = []
-    for along in (0, 1):
-        apart, beside = np.abs(delta[..., along]), np.abs(delta[..., 1 - along])
-        apart = np.where((beside < _SAME_LINE) & (apart > _SAME_LINE), apart, np.inf).min(axis=1)
-        found, count = np.unique(np.round(apart[np.isfinite(apart)], 1), return_counts=True)
-        for step in found[count >= _COMMON * len(centres)].tolist():
-            steps += [(sign * step, 0.0) if along == 0 else (0.0, sign * step) for sign in (1, -1)]
-    return steps
-
-
 # ---------------------------------------------------------------- judging
 
 
@@ -299,7 +209,15 @@ def judged(
         residual=_residual(distance[expected], marks.points[expected]),
         seen=int(seen.sum()),
         share=float(seen[expected].mean()),
+        slack=_slack(boxes),
     )
+
+
+def _slack(boxes: Sequence[Outline]) -> float:
+    """mm: bubbles are read alike when they are off by this part of their side; other boxes are not."""
+    if not all(box.round for box in boxes):
+        return 0.0
+    return _SLACK * min(min(box.rect.width, box.rect.height) for box in boxes)
 
 
 def _residual(distance: NDArray[np.float64], points: NDArray[np.float64]) -> float:
@@ -317,7 +235,24 @@ def _parts(points: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray(part[:, 0] * _REGION + part[:, 1])
 
 
+def worst_part(scan: Scan, template: Template, fit: Fit) -> float:
+    """The share of boxes that are there in the part of the page that shows fewest of its own.
+
+    Paper that bends where print was hard to follow may be bent on to the next row there: the others fit.
+    """
+    boxes = outlines(template)
+    part = _parts(np.array([outline.rect.centre for outline in boxes]))
+    shares = [1.0]
+    for number in range(_REGION**2):
+        own = [box for box, where in zip(boxes, part, strict=True) if where == number]
+        if len(own) >= 2 * _FEW:
+            shares.append(judged(scan, fit.pose, fit.located, own).share)
+    return min(shares)
+
+
 def every_box(scan: Scan, template: Template, fit: Fit) -> Landmarks:
     """How far each box of a template, in order, lies from where the fit puts it; nan where it is not seen."""
-    look = look_landmarks if fit.by_looks else box_landmarks
-    return look(scan.pixels, fit.pose, outlines(template), reach=VERIFY, contrast=fit.located.contrast)
+    where, boxes, contrast = fit.pose, outlines(template), fit.located.contrast
+    if fit.looks is not None:
+        return look_landmarks(scan.pixels, where, boxes, fit.looks, reach=VERIFY, contrast=contrast)
+    return box_landmarks(scan.pixels, where, boxes, reach=VERIFY, contrast=contrast)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from omrgrade.records import Fiducials, Rect
@@ -19,8 +20,10 @@ def read_fiducials(entry: Mapping, page_width: float, page_height: float) -> Fid
     """The registration of a page of that size, mm; pictures are read from beside the template."""
     method = entry.choice("method", tuple(_METHODS))
     read, keys = _METHODS[method]
-    entry.only(("method", *keys))
-    return read(entry, page_width, page_height)
+    looks = () if method == "aruco" else ("looks",)  # sheets with these markers look as they say
+    entry.only(("method", *looks, *keys))
+    found = read(entry, page_width, page_height)
+    return replace(found, looks=entry.flag("looks", False)) if "looks" in entry else found
 
 
 def _aruco(entry: Mapping, page_width: float, page_height: float) -> Fiducials:
