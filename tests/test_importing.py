@@ -1,6 +1,7 @@
 """OMRChecker's templates and evaluations become ours, and what cannot be taken over is named."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,8 +12,11 @@ from omrgrade.cli import cli
 from omrgrade.errors import AnswerKeyError, TemplateError
 from omrgrade.forms.evaluation import key_text, read_evaluation
 from omrgrade.forms.importing import translate
+from omrgrade.forms.settling import settled_by_looks
+from omrgrade.images import read_scan
 from omrgrade.key import load_key
 from omrgrade.pipeline import grade_batch
+from omrgrade.records import PageRef
 from omrgrade.template import load_template
 
 TEMPLATE = {
@@ -350,3 +354,29 @@ def test_a_page_of_theirs_is_graded_with_their_columns(tmp_path):
     expected = {"Roll": "HT407"} | {f"q{n + 1}": "ABCD"[k] for n, k in enumerate(answers)}
     assert read == {name: (value, "read") for name, value in expected.items()}
     assert marks.total == 10
+
+    by_looks = replace(template, fiducials=replace(template.fiducials, looks=True))
+    (again,) = grade_batch([tmp_path / "inputs"], by_looks).pages
+    assert {reading.field: (reading.value, reading.status) for reading in again.fields} == read
+
+
+def test_bubbles_are_laid_where_registration_sees_them_when_told_by_their_looks(imported, tmp_path):
+    """As where bubbles have no outline to speak of, or another one than the template says."""
+    template, made = imported()
+    blocks = {
+        name: block | {"name": name, "count": count, "values": values}
+        for (name, block), (count, values) in zip(
+            TEMPLATE["fieldBlocks"].items(), ((1, 2), (3, 10), (10, 4)), strict=True
+        )
+    }
+    page = drawn(blocks, {("Choices", 2, 1), ("Roll", 0, 4)}, off=(6, -5), size=25)
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    scan = read_scan(PageRef(path=str(tmp_path / "page.png")))
+    by_looks = replace(template, fiducials=replace(template.fiducials, looks=True))
+    scale = made.place.scale
+    laid = settled_by_looks(made.source.groups, scale, by_looks, scan)
+    before = {line.label: line for group in made.source.groups for line in group.lines}
+    after = {line.label: line for group in laid for line in group.lines}
+    apart = np.array([(line.x - before[name].x, line.y - before[name].y) for name, line in after.items()])
+    assert np.ptp(apart, axis=0).max() < 2, "px: no line is moved otherwise than the others"
+    assert all(line.gap == pytest.approx(before[name].gap, abs=0.5) for name, line in after.items())

@@ -185,9 +185,13 @@ def import_(
     _write(output, made.text.encode())
     loaded = load_template(output)
     pages = list(scans) or pictures_beside(made)
-    if made.settle(loaded, (read_scan(PageRef(path=str(page))) for page in pages)):
+    seen = [read_scan(PageRef(path=str(page))) for page in pages]
+    if made.settle(loaded, seen):
         _write(output, made.text.encode())
         loaded = load_template(output)
+        if made.look(loaded, seen):
+            _write(output, made.text.encode())
+            loaded = load_template(output)
         click.echo(f"Bubbles are laid on those of {made.settled_on}", err=True)
     elif pages:
         click.echo(

@@ -13,9 +13,10 @@ from omrgrade.errors import TemplateError
 from omrgrade.forms.entries import Use, entry, field_ids, runs
 from omrgrade.forms.evaluation import Evaluation
 from omrgrade.forms.omrchecker import Group, Imported, paper_size, read_omrchecker
-from omrgrade.forms.settling import Scale, settled
+from omrgrade.forms.settling import ROUGHLY, Scale, settled, settled_by_looks
 from omrgrade.images import SUFFIXES
 from omrgrade.records import Scan, Template
+from omrgrade.registration import survey
 
 BETWEEN_MARKERS = 0.85  # of a sheet's width lies between the middles of its corner markers, usually
 IGNORED = {
@@ -53,6 +54,7 @@ class Translation:
     place: _Place
     use: Use = field(default_factory=Use)
     settled_on: str = ""  # the page on which the bubbles were laid
+    looks: bool = False  # whether bubbles are told by how empty ones look, not by their outline
     files: dict[str, bytes] = field(default_factory=dict)  # name -> content
     notes: list[str] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)  # OMRChecker's column -> our field id
@@ -75,13 +77,23 @@ class Translation:
 
     def settle(self, template: Template, scans: Iterable[Scan]) -> bool:
         """Lay the bubbles on those of the first page that shows them; template: this one, loaded."""
-        for scan in scans:
-            groups = settled(self.source.groups, self.place.scale, template, scan)
-            if groups:
-                self.source.groups = groups
-                self.settled_on = Path(scan.source).name
-                return True
+        pages = list(scans)
+        for lay in (settled, settled_by_looks):
+            for scan in pages:
+                groups = lay(self.source.groups, self.place.scale, template, scan)
+                if groups:
+                    self.source.groups = groups
+                    self.settled_on = Path(scan.source).name
+                    return True
         return False
+
+    def look(self, template: Template, scans: Iterable[Scan]) -> bool:
+        """Have boxes told by their looks if the page that they are laid on needs that; template: loaded."""
+        for scan in scans:
+            if Path(scan.source).name == self.settled_on:
+                found = survey(scan, template, max_residual=ROUGHLY)
+                self.looks = found.refusal is None and found.fits[0].by_looks
+        return self.looks
 
 
 def translate(path: Path, name: str, *, evaluation: Evaluation | None = None) -> Translation:
@@ -119,6 +131,7 @@ def pictures_beside(translation: Translation) -> list[Path]:
 def _head(made: Translation) -> list[str]:
     name, place = made.name, made.place
     settled_on = f"# Bubbles are where {made.settled_on} has them." if made.settled_on else ""
+    registration = place.registration.replace("{", "{looks: true, " if made.looks else "{", 1)
     lines = [
         "omrgrade: 1",
         f"# Imported from OMRChecker's {made.source.source.name}. Columns are called as in its output,",
@@ -128,7 +141,7 @@ def _head(made: Translation) -> list[str]:
         f"name: {name}",
         f"title: {name.replace('-', ' ').replace('_', ' ')}",
         f"page: [{place.width:g}, {place.height:g}]",
-        f"registration: {place.registration}",
+        f"registration: {registration}",
         "fields:",
     ]
     return lines

@@ -7,7 +7,7 @@ not of what is printed. A page that the template was made for shows where its bu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from omrgrade.errors import PageError
 from omrgrade.forms.blank import PX_PER_MM, Blank
 from omrgrade.forms.omrchecker import Group, Line
-from omrgrade.forms.shapes import Shape, find_shapes
+from omrgrade.forms.shapes import find_shapes
 from omrgrade.records import Scan, Template
-from omrgrade.registration import METHODS
+from omrgrade.registration import METHODS, survey
+from omrgrade.registration.fitting import every_box
 
 Array = NDArray[np.float64]
 
-ENOUGH = 0.4  # share of the bubbles that must be seen for a page to say something
+ENOUGH = 0.6  # share of the bubbles that must be seen for a page to say something
+HALF = 0.4  # share of a block's bubbles that must be seen to say how they are spaced
+FEW = 2  # bubbles of a block that say where it is
+ROUGHLY = 1.2  # mm: a page whose boxes lie no further off is that of the template, if not quite as it says
 PLENTY = 0.85  # share that says enough: later attempts go by print, which hand-measured px put elsewhere
 OFF = 0.55  # of the distance between bubbles: by so much a bubble may be off its place
 SIZES = 0.6, 1.9  # times the size in the template: outlines of other sizes are not its bubbles
@@ -55,6 +59,46 @@ def settled(groups: Sequence[Group], scale: Scale, template: Template, scan: Sca
     except PageError:
         pass  # the attempts are at an end
     return best[1] or None
+
+
+def settled_by_looks(
+    groups: Sequence[Group], scale: Scale, template: Template, scan: Scan
+) -> list[Group] | None:
+    """The same for bubbles without an outline that stands out, laid where registration by looks sees them.
+
+    None where it does not see them, or tells them by their outline.
+    """
+    found = survey(scan, template, max_residual=ROUGHLY)
+    if found.refusal is not None or not found.fits[0].by_looks:
+        return None
+    marks = every_box(scan, template, found.fits[0])
+    lines = [line for group in groups for line in group.lines]
+    seen: dict[str, list[_Seen]] = defaultdict(list)
+    for bubble in (bubble for line in lines for bubble in _bubbles(line, scale)):
+        own = int(np.hypot(*(marks.points - (bubble.x, bubble.y)).T).argmin())
+        if np.isfinite(marks.shifts[own]).all():
+            seen[bubble.line.block].append((bubble, marks.points[own] + marks.shifts[own]))
+    if sum(map(len, seen.values())) < ENOUGH * len(marks.points):
+        return None
+    size = np.array([lines[0].width * scale.across, lines[0].height * scale.down])
+    return _moved(groups, lines, seen, np.zeros(2), size, scale)
+
+
+def _moved(
+    groups: Sequence[Group],
+    lines: Sequence[Line],
+    seen: Mapping[str, Sequence[_Seen]],
+    shift: Array,
+    size: Array,
+    scale: Scale,
+) -> list[Group]:
+    """The groups with each block's lines laid on what was seen of it."""
+    moved = {
+        line.label: line
+        for block in dict.fromkeys(line.block for line in lines)
+        for line in _laid([line for line in lines if line.block == block], seen[block], shift, size, scale)
+    }
+    return [replace(group, lines=tuple(moved[line.label] for line in group.lines)) for group in groups]
 
 
 def _upright(page_to_scan: Array) -> bool:
@@ -89,6 +133,10 @@ class _Bubble:
     y: float
 
 
+_Seen = tuple[_Bubble, Array]
+"""A bubble of the template, and where (2,) mm the page has it."""
+
+
 def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> tuple[float, list[Group]]:
     """Share (0-1) of the bubbles seen on the page, and the groups laid on them."""
     lines = [line for group in groups for line in group.lines]
@@ -113,17 +161,11 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> tuple[float,
         if near.any()
         else np.array([width, height])
     )
-    seen: dict[str, list[tuple[_Bubble, Shape]]] = defaultdict(list)
+    seen: dict[str, list[_Seen]] = defaultdict(list)
     for bubble, shape, good in zip(bubbles, nearest, near, strict=True):
         if good:
-            seen[bubble.line.block].append((bubble, shapes[shape]))
-    moved = {
-        line.label: line
-        for block in dict.fromkeys(line.block for line in lines)
-        for line in _laid([line for line in lines if line.block == block], seen[block], shift, size, scale)
-    }
-    found = [replace(group, lines=tuple(moved[line.label] for line in group.lines)) for group in groups]
-    return float(near.mean()), found
+            seen[bubble.line.block].append((bubble, centres[shape]))
+    return float(near.mean()), _moved(groups, lines, seen, shift, size, scale)
 
 
 def _bubbles(line: Line, scale: Scale) -> list[_Bubble]:
@@ -160,12 +202,14 @@ def _nearest(places: Array, centres: Array, reach: float) -> tuple[NDArray[np.in
 
 
 def _laid(
-    lines: Sequence[Line], seen: Sequence[tuple[_Bubble, Shape]], shift: Array, size: Array, scale: Scale
+    lines: Sequence[Line], seen: Sequence[_Seen], shift: Array, size: Array, scale: Scale
 ) -> list[Line]:
     """One block's lines, evenly spaced, through the bubbles seen; with too few of these only shifted."""
     width, height = float(size[0]) / scale.across, float(size[1]) / scale.down
     number = {line.label: n for n, line in enumerate(lines)}
-    enough = len(seen) >= max(ENOUGH * sum(len(line.options) for line in lines), 4)
+    if len(seen) >= FEW:
+        shift = np.median([(there[0] - b.x, there[1] - b.y) for b, there in seen], axis=0)
+    enough = len(seen) >= max(HALF * sum(len(line.options) for line in lines), 4)
     design = np.array([(1.0, b.number, number[b.line.label]) for b, _ in seen]).reshape(-1, 3)
     if not enough or len(set(design[:, 1])) < 2 or (len(lines) > 1 and len(set(design[:, 2])) < 2):
         dx, dy = shift[0] / scale.across, shift[1] / scale.down
@@ -176,7 +220,7 @@ def _laid(
             )
             for line in lines
         ]  # fmt: skip
-    centres = np.array([shape.rect.centre for _, shape in seen])
+    centres = np.array([there for _, there in seen])
     across, down = (_even(design, centres[:, axis]) for axis in (0, 1))
     result = []
     for n, line in enumerate(lines):
