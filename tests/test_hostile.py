@@ -6,12 +6,13 @@ A small part of what tests/benchmarks/hostile.py tries.
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 from classroom import grade, table, write_slip
-from hostile import CANARY, FORMULAS, MARKUP, SHARES, attempt, corpus, png
+from hostile import CANARY, FORMULAS, MARKUP, SHARES, attempt, corpus, pdf, png
 
-from omrgrade.errors import ModelError
+from omrgrade.errors import ModelError, UnreadableImageError
 from omrgrade.images import find_pages, read_scan
 from omrgrade.outputs.names import file_names
 from omrgrade.records import Limits, PageReading
@@ -58,6 +59,17 @@ def test_what_is_no_file_is_passed_over_and_named_files_are_refused(tmp_path):
     begun = time.monotonic()
     assert [ref.path for ref in find_pages([scans])] == [str(scans / "good-name.png")]
     assert time.monotonic() - begun < 30, "a pipe would be waited for forever"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_damaged_pdfs_leave_no_file_open(tmp_path):
+    (tmp_path / "a.pdf").write_bytes(pdf(b"<</Type /Catalog /Pages 2 0 R>>", b"<</Type /Pages /Kids []>>"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        (ref,) = find_pages([tmp_path])
+        with pytest.raises(UnreadableImageError, match="the PDF is damaged"):
+            read_scan(ref)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ PDF_RENDER_DPI = 300.0
 """For PDF pages that are drawn, not scanned."""
 
 
-def _open_pdf(path: Path, file: IO[bytes] | None = None) -> Any:
+def _open_pdf(path: Path, file: IO[bytes]) -> Any:
+    """The document in an open file of that name; PDFium would leave one open that it cannot make sense of."""
     import pypdfium2
 
     try:
-        return pypdfium2.PdfDocument(path if file is None else file)
+        return pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as error:
         if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
             raise UnreadableImageError(
@@ -32,8 +33,8 @@ def _open_pdf(path: Path, file: IO[bytes] | None = None) -> Any:
         ) from error
 
 
-def count_pdf_pages(path: Path, file: IO[bytes] | None = None) -> int:
-    """Pages of a PDF, of `file` if that is open already; `UnreadableImageError` if damaged or encrypted."""
+def count_pdf_pages(path: Path, file: IO[bytes]) -> int:
+    """Pages of a PDF, open already; `UnreadableImageError` if damaged or encrypted."""
     with _open_pdf(path, file) as document:
         return len(document)
 
@@ -42,7 +43,7 @@ def read_pdf(path: Path, number: int, limits: Limits) -> tuple[Grey, float]:
     """One page: the scanner's own picture where the page is just that, else drawn at `PDF_RENDER_DPI`."""
     import pypdfium2
 
-    with _open_pdf(path) as document:
+    with path.open("rb") as file, _open_pdf(path, file) as document:
         if not 1 <= number <= len(document):
             raise UnreadableImageError("the PDF has no such page", where=str(path), received=number)
         try:
