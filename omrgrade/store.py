@@ -19,57 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from omrgrade.database import APPLICATION, FORMAT, TABLES, UPGRADES, connect, reported
 from omrgrade.errors import OutputError
 from omrgrade.lock import Lock
 from omrgrade.records import PageReading, PageRef
 from omrgrade.rows import field_reading, field_row, registration_of, registration_text
-
-FORMAT = 3
-"""Version of the tables; a file of another one is refused, but for those of `_UPGRADES`."""
-APPLICATION = 0x6F6D7267  # "omrg": what `file` and SQLite tools know the file by
-
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE pages (
-    id INTEGER PRIMARY KEY,
-    position INTEGER UNIQUE,
-    source TEXT NOT NULL,
-    page INTEGER NOT NULL,
-    problem TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    content TEXT NOT NULL,
-    work TEXT NOT NULL,
-    registration TEXT,
-    template TEXT NOT NULL DEFAULT '',
-    UNIQUE (source, page)
-);
-CREATE TABLE fields (
-    page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
-    position INTEGER NOT NULL,
-    field TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    value TEXT NOT NULL,
-    confidence REAL NOT NULL,
-    status TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    runner_up TEXT NOT NULL,
-    boxes TEXT NOT NULL,
-    PRIMARY KEY (page_id, position)
-) WITHOUT ROWID;
-CREATE TABLE previews (
-    page_id INTEGER PRIMARY KEY REFERENCES pages (id) ON DELETE CASCADE,
-    jpeg BLOB NOT NULL
-);
-CREATE TABLE crops (
-    page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
-    field TEXT NOT NULL,
-    jpeg BLOB NOT NULL,
-    PRIMARY KEY (page_id, field)
-) WITHOUT ROWID;
-"""
-
-_UPGRADES = {2: "ALTER TABLE pages ADD COLUMN template TEXT NOT NULL DEFAULT ''"}
-"""What makes a file of an earlier version one of the next."""
 
 
 class Store:
@@ -84,14 +38,14 @@ class Store:
     def create(cls, path: str | Path) -> Store:
         """Start a run in a new file; a previous run there is replaced. Missing folders are made."""
         path = Path(path)
-        with _reported(path):
+        with reported(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             for stale in (path, path.with_name(path.name + "-journal")):
                 stale.unlink(missing_ok=True)
-            store = cls(path, _connect(path))
+            store = cls(path, connect(path))
             store._database.executescript(
                 f"BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};"
-                f"{_TABLES} COMMIT;"
+                f"{TABLES} COMMIT;"
             )
         return store
 
@@ -102,7 +56,7 @@ class Store:
         `OutputError` when another process is at it, or when the file is none of ours: nothing is overwritten.
         """
         path = Path(path)
-        with _reported(path):
+        with reported(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         lock = Lock(path.with_suffix(".lock"))
         try:
@@ -121,13 +75,13 @@ class Store:
         path = Path(path)
         if not path.is_file():
             raise OutputError("no run here", where=str(path), fix="grade something first")
-        with _reported(path):
-            store = cls(path, _connect(path))
+        with reported(path):
+            store = cls(path, connect(path))
             application, version = (
                 store._database.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("application_id", "user_version")
             )
-            if application == APPLICATION and version in _UPGRADES:
+            if application == APPLICATION and version in UPGRADES:
                 store._upgrade(version)
                 version = FORMAT
         if (application, version) != (APPLICATION, FORMAT):
@@ -143,7 +97,7 @@ class Store:
         """Make a file of an earlier version one of this; another process may just have done so."""
         with self._writing() as database:
             if database.execute("PRAGMA user_version").fetchone()[0] == version:
-                database.execute(_UPGRADES[version])
+                database.execute(UPGRADES[version])
                 database.execute(f"PRAGMA user_version = {version + 1}")
 
     def close(self) -> None:
@@ -205,12 +159,12 @@ class Store:
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """What a query finds, for those who keep tables of their own here."""
-        with _reported(self.path):
+        with reported(self.path):
             return self._database.execute(query, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with _reported(self.path), self._database:
+        with reported(self.path), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             yield self._database
 
@@ -218,17 +172,17 @@ class Store:
 
     def meta(self) -> dict[str, str]:
         """Facts about the run."""
-        with _reported(self.path):
+        with reported(self.path):
             return dict(self._database.execute("SELECT key, value FROM meta ORDER BY key"))
 
     def __len__(self) -> int:
-        with _reported(self.path):
+        with reported(self.path):
             return int(self._database.execute("SELECT count(position) FROM pages").fetchone()[0])
 
     def contents(self, work: str) -> dict[tuple[str, int], str]:
         """The content of every page kept that was read by this work, by its `storable` source and number."""
         query = "SELECT source, page, content FROM pages WHERE work = ? AND content != ''"
-        with _reported(self.path):
+        with reported(self.path):
             return {
                 (source, page): content for source, page, content in self._database.execute(query, (work,))
             }
@@ -240,7 +194,7 @@ class Store:
                 CASE WHEN ? THEN jpeg END
             FROM pages p LEFT JOIN previews v ON v.page_id = p.id
             WHERE p.position IS NOT NULL ORDER BY p.position"""
-        with _reported(self.path):
+        with reported(self.path):
             for row in self._database.execute(query, (previews,)):
                 yield self._page(*row)
 
@@ -248,7 +202,7 @@ class Store:
         """A page's picture (JPEG), empty if there is none."""
         query = """
             SELECT jpeg FROM previews JOIN pages ON id = page_id WHERE source = ? AND page = ?"""
-        with _reported(self.path):
+        with reported(self.path):
             row = self._database.execute(query, (storable(source), page)).fetchone()
         return bytes(row[0]) if row else b""
 
@@ -257,7 +211,7 @@ class Store:
         query = """
             SELECT id, source, page, problem, digest, content, work, registration, template, NULL FROM pages
             WHERE source = ? AND page = ? AND position IS NOT NULL"""
-        with _reported(self.path):
+        with reported(self.path):
             row = self._database.execute(query, (storable(source), page)).fetchone()
             return self._page(*row) if row else None
 
@@ -269,7 +223,7 @@ class Store:
         query = """
             SELECT jpeg FROM crops JOIN pages ON id = page_id
             WHERE source = ? AND page = ? AND field = ? AND template = ?"""
-        with _reported(self.path):
+        with reported(self.path):
             row = self._database.execute(query, (storable(source), page, field, template)).fetchone()
         return bytes(row[0]) if row else b""
 
@@ -301,28 +255,6 @@ class Store:
             fields=tuple(field_reading(*row) for row in self._database.execute(query, (row_id,))),
             preview=preview or b"",
         )
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # isolation_level None: transactions begin where the code says so, not where sqlite3 guesses.
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("PRAGMA foreign_keys = ON")
-    return database
-
-
-@contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """A full disk, a missing permission or a damaged file becomes an error the user can act on."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(
-            "the run cannot be kept or read",
-            where=str(path),
-            fix="check the folder and the disk",
-            received=reason,
-        ) from error
 
 
 def _insert(database: sqlite3.Connection, position: int, reading: PageReading) -> None:

@@ -20,6 +20,7 @@ MIDDLE = {
     "engine",
     "cluster",
     "store",
+    "database",
     "rows",
     "resume",
     "corrections",

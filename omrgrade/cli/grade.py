@@ -22,7 +22,17 @@ from omrgrade.cli.following import needs_review, say_next
 
 if TYPE_CHECKING:
     from omrgrade.engine import Engine
-    from omrgrade.records import Limits, PageReading, Policy, RunInfo
+    from omrgrade.records import (
+        AnswerKey,
+        Batch,
+        Limits,
+        ModelCard,
+        PageReading,
+        Policy,
+        Roster,
+        RunInfo,
+        Template,
+    )
 
 MOST_OVERLAYS = 100
 """Pages of which pictures are written unasked: a class is leafed through, a thousand sheets are not."""
@@ -149,22 +159,15 @@ def command(
     if collate == "order" and len(template_names) == 1:
         raise click.UsageError("--collate order is for several pages a pupil: give -t once for each")
     started, clock = datetime.now().astimezone(), time.monotonic()
-    for name in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
-        os.environ.setdefault(name, "1")  # `--jobs` is what uses cores; and see ProcessEngine on threads
+    _keep_to_one_thread()
     from omrgrade.engine import default_jobs
     from omrgrade.records import Limits
 
     limits = Limits(megapixels=max_megapixels, pages=max_pages, megabytes=max_megabytes)
     engine = _engine(jobs, page_timeout, cluster, limits) if jobs else None
     from omrgrade.images import find_pages
-    from omrgrade.key import load_key, unkeyed_items
-    from omrgrade.roster import load_roster
-    from omrgrade.template import load_template
-    from omrgrade.template.pages import sheet_set
 
-    template = sheet_set([load_template(name) for name in template_names], in_order=collate == "order")
-    key = load_key(key_path, template) if key_path else None
-    roster = load_roster(roster_path) if roster_path else None
+    template, key, roster = _load(template_names, collate == "order", key_path, roster_path)
     own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
     pages = find_pages(scans, exclude=own, limits=limits)
     drawn = "none" if no_overlays else overlays or ("all" if len(pages) <= MOST_OVERLAYS else "none")
@@ -176,14 +179,11 @@ def command(
     from omrgrade.outputs import WRITERS, check_directory, check_no_file, write_results
     from omrgrade.outputs.results import doubtful_pages
     from omrgrade.outputs.stored import stored_results
-    from omrgrade.outputs.summary import marks_table, summary
-    from omrgrade.pipeline import grade_batch, policy_of
+    from omrgrade.pipeline import grade_batch
     from omrgrade.store import Store
 
     card = load_card(model)
-    policy = policy_of(card, max_error=max_error)
-    if accept is not None:
-        policy = replace(policy, accept=accept, accept_number=accept)
+    policy = _policy(card, accept, max_error)
     check_no_file(output)
     gc.freeze()  # what has been loaded stays: it need not be searched for garbage again and again
     with Store.resume(output / RUN_FILE) as store:
@@ -223,10 +223,7 @@ def command(
         tables = [name for name in WRITERS if name not in ("overlays", "readings")]
         write(formats=["parquet" if form == "parquet" else "readings", *tables])
         if not quiet:
-            click.echo(marks_table(batch))
-            click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
-            click.echo(f"Results: {output}", err=True)
-            click.echo(f"Report: {output / 'report.html'}", err=True)
+            _say(batch, output, template, key)
             if drawn == "none" and overlays is None and not no_overlays:
                 click.echo("Marked pictures of so many pages only on demand: --overlays all", err=True)
             if batch.to_review:
@@ -236,6 +233,48 @@ def command(
     if not quiet and not batch.interrupted:
         say_next(output, review=needs_review(batch))
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
+
+
+def _keep_to_one_thread() -> None:
+    """Ask libraries that are still to be loaded for no threads of their own.
+
+    `--jobs` is what uses cores, and a process with threads cannot be copied (see `ProcessEngine`).
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        os.environ.setdefault(name, "1")
+
+
+def _load(
+    template_names: tuple[str, ...], in_order: bool, key_path: Path | None, roster_path: Path | None
+) -> tuple[Template, AnswerKey | None, Roster | None]:
+    """What the teacher wrote."""
+    from omrgrade.key import load_key
+    from omrgrade.roster import load_roster
+    from omrgrade.template import load_template
+    from omrgrade.template.pages import sheet_set
+
+    template = sheet_set([load_template(name) for name in template_names], in_order=in_order)
+    key = load_key(key_path, template) if key_path else None
+    return template, key, load_roster(roster_path) if roster_path else None
+
+
+def _policy(card: ModelCard, accept: float | None, max_error: float | None) -> Policy:
+    """The model's own thresholds, unless others are asked for."""
+    from omrgrade.pipeline import policy_of
+
+    policy = policy_of(card, max_error=max_error)
+    return policy if accept is None else replace(policy, accept=accept, accept_number=accept)
+
+
+def _say(batch: Batch, output: Path, template: Template, key: AnswerKey | None) -> None:
+    """The marks, what is to be known about them, and where all of it is."""
+    from omrgrade.key import unkeyed_items
+    from omrgrade.outputs.summary import marks_table, summary
+
+    click.echo(marks_table(batch))
+    click.echo(summary(batch, unkeyed=unkeyed_items(template, key) if key else ()), err=True)
+    click.echo(f"Results: {output}", err=True)
+    click.echo(f"Report: {output / 'report.html'}", err=True)
 
 
 def _engine(jobs: int, page_timeout: float, cluster: str | None, limits: Limits) -> Engine | None:
