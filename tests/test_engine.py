@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from omrgrade.engine import (
@@ -17,6 +19,7 @@ from omrgrade.engine import (
     ProcessEngine,
     SerialEngine,
     available_cores,
+    bounded_memory,
     make_engine,
     memory_for,
 )
@@ -252,6 +255,18 @@ def test_a_page_that_wants_all_memory_costs_only_itself(engine):
     assert [(r.source, "MemoryError" in r.problem) for r in found] == [
         ("a", False), ("greedy", True), ("b", False),
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds memory by what the kernel counts")
+def test_what_a_program_holds_already_leaves_reading_no_less_memory():
+    own = np.ones(400 << 20, np.uint8)
+    with bounded_memory(200 << 20):
+        thread = threading.Thread(target=time.sleep, args=(0,))
+        thread.start()  # without memory it would never say that it has started
+        thread.join()
+        with pytest.raises(MemoryError):
+            np.ones(300 << 20, np.uint8)
+    assert len(own) == 400 << 20
 
 
 def test_larger_pages_than_usual_are_given_more_memory():

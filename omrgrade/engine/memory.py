@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from omrgrade.records import Limits
 
@@ -22,16 +24,28 @@ def memory_for(limits: Limits | None) -> int:
 
 @contextmanager
 def bounded_memory(most: int) -> Iterator[None]:
-    """Let this process have so many bytes of memory: more is a `MemoryError`, or the end of a worker."""
+    """Let this process have so many bytes of memory beside what it has: more is a `MemoryError`, or its end.
+
+    Whoever calls from a program that has loaded much already could else not even start a thread.
+    """
     try:
         import resource
     except ImportError:  # Windows
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    hard = before[1]
+    hard, most = before[1], most + _in_use()
     resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _in_use() -> int:
+    """Bytes of data that this process has, as the limit counts them; 0 where that is not known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

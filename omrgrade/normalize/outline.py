@@ -238,7 +238,7 @@ def _ink_under(hides: Bools, within: Grey, floor: Reals) -> Bools:
     """Columns (n, w) where a stroke seems to run along a line and under it.
 
     There the line is darker or wider than elsewhere (`hides`), and nothing shows inside of it: the bar of a 7
-    on the outline would be cut off with it, and leave a 1. within: (n, w), how dark it is inside. floor: (n,).
+    on the outline would be cut off with it, and leave a 1. within: (n, w), its darkness inside; floor: (n,).
     """
     hidden = (hides & (within <= 1.5 * floor[:, None])).view(np.uint8)
     run = np.ones((1, ceil(ALONG * hides.shape[1])), np.uint8)  # a shorter one only crosses the line
