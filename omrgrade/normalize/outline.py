@@ -148,16 +148,16 @@ def _cut(
         ends = reach[:, turn - 1], width - reach[:, (turn + 1) % 4]
         bands = _Bands(side, inner, lines.thickness[:, turn].astype(np.intp) + 4, floor, ends)
         marked = (lines.seen[:, turn] & alone)[:, None]
-        hides = bands.hiding() & marked
+        hides: Bools = np.asarray(bands.hiding() & marked)
         some = np.flatnonzero(np.count_nonzero(hides, axis=1) >= ALONG * width)
         if len(some):
             columns = _ink_under(hides[some], bands.just_inside(some), floor[some])
             under = columns.any(axis=1)
             columns[~under] = _ink_beside(hides[some[~under]])
             for at in np.flatnonzero(columns.any(axis=1)).tolist():
-                n = int(some[at])
-                mask = (hidden if under[at] else beside).setdefault(n, np.zeros(dark.shape[1:], np.uint8))
-                turned(mask, turn)[(ROWS[: side.shape[1]] < inner[n]) & columns[at]] = 1
+                box = int(some[at])
+                mask = (hidden if under[at] else beside).setdefault(box, np.zeros(dark.shape[1:], np.uint8))
+                turned(mask, turn)[(ROWS[: side.shape[1]] < inner[box]) & columns[at]] = 1
         if margin:
             crosses, edge = bands.crossing()
             crosses &= marked
