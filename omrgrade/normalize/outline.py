@@ -152,7 +152,7 @@ def _cut(
         some = np.flatnonzero(np.count_nonzero(hides, axis=1) >= ALONG * width)
         if len(some):
             columns = _ink_under(hides[some], bands.just_inside(some), floor[some])
-            under = columns.any(axis=1)
+            under: Bools = np.asarray(columns.any(axis=1))
             columns[~under] = _ink_beside(hides[some[~under]])
             for at in np.flatnonzero(columns.any(axis=1)).tolist():
                 box = int(some[at])
