@@ -21,6 +21,9 @@ and elsewhere, where they are more often a digit's own.
 
 Print across a digit seldom makes it another one; a digit that lost a stroke often is."""
 
+LIGHTER = 0.4
+"""Of the usual ink of a paper's boxes, by contrast: lighter ink may be a scanner's or a copier's."""
+
 OTHER_INK = 1, 9
 """The network's own expectation, as boxes seen with other ink and with digits: one in ten of
 its training images is no digit."""
@@ -68,6 +71,18 @@ def fuller_view(
     return np.asarray(either * min(1.0, 0.49 / float(either.max())), np.float32)
 
 
+def vouched_for(contrast: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which boxes (N,) of a paper its other boxes tell something of, by their ink's contrast, 0 for none.
+
+    Ink so faint that it may be dirt, or far lighter than most of the paper's, may not be the pupil's: a
+    copier's streak down an empty box is no likelier a 1 for the digits beside it.
+    """
+    seen = contrast >= GHOST[0]
+    if not seen.any():
+        return seen
+    return np.asarray(seen & (contrast >= LIGHTER * np.median(contrast[seen])))
+
+
 def among_others(probabilities: NDArray[np.float32], written: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Class probabilities (N, C) of a paper's digit boxes, once the others have told how its boxes are used.
 
@@ -75,8 +90,8 @@ def among_others(probabilities: NDArray[np.float32], written: NDArray[np.bool_])
     ticked the next; who struck out three may have struck out a fourth. So each box is given the share of
     other ink that is to be expected of this paper, from its other boxes (a beta prior), in place of the
     network's (Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
-    written: (N,) boxes that are not empty, and whose ink is no ghost (`GHOST`). The others stay as they are,
-    and so do boxes of which two views contradict one another: their doubt is another.
+    written: (N,) boxes with the pupil's ink (`vouched_for`). The others stay as they are, and so do boxes of
+    which two views contradict one another: their doubt is another.
     """
     plain = written & (probabilities.sum(axis=1) > 0.999)
     if probabilities.shape[1] == len(DIGITS) or not plain.any():

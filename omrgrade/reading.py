@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.boxes import GHOST, among_others, both_views, either_view, fuller_view, read_box
+from omrgrade.boxes import among_others, both_views, either_view, fuller_view, read_box, vouched_for
 from omrgrade.classify import Classifier, load_classifier
 from omrgrade.errors import ModelError
 from omrgrade.metrics import promised_threshold
@@ -82,10 +82,10 @@ def read_crops(
     """
     inks = normalize_all(crops)
     found = classify_views(inks, classifier)
-    written = np.array([not ink.empty and ink.contrast >= GHOST[0] for ink in inks], bool)
+    contrast = np.array([0.0 if ink.empty else ink.contrast for ink in inks])
     for paper in dict.fromkeys(papers if policy.beside else ()):
         own = [n for n, other in enumerate(papers) if other == paper]
-        found[own] = among_others(found[own], written[own])
+        found[own] = among_others(found[own], vouched_for(contrast[own]))
     return [read_box(ink, probabilities, policy) for ink, probabilities in zip(inks, found, strict=True)]
 
 

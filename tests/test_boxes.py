@@ -7,7 +7,15 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from omrgrade.boxes import DIGITS, among_others, both_views, either_view, fuller_view, read_box
+from omrgrade.boxes import (
+    DIGITS,
+    among_others,
+    both_views,
+    either_view,
+    fuller_view,
+    read_box,
+    vouched_for,
+)
 from omrgrade.records import Ink, Policy
 
 EMPTY = np.zeros((28, 28), np.uint8)
@@ -281,3 +289,16 @@ def test_two_views_that_contradict_one_another_are_no_sign_of_other_ink():
 
 def test_a_network_that_knows_digits_only_has_nothing_to_compare():
     assert paper(one_sure(4, 0.9, classes=10))[0] == pytest.approx(one_sure(4, 0.9, classes=10))
+
+
+@pytest.mark.parametrize(
+    ("lightest", "seen"), [(200.0, True), (90.0, True), (40.0, False), (10.0, False), (0.0, False)]
+)
+def test_ink_far_lighter_than_the_rest_of_a_paper_may_not_be_the_pupils(lightest, seen):
+    contrast = np.array([210.0, 200.0, 0.0, 180.0, 0.0, lightest])
+    assert vouched_for(contrast).tolist() == [True, True, False, True, False, seen]
+
+
+def test_a_paper_written_in_faint_pencil_is_one_pupils_ink():
+    assert vouched_for(np.array([25.0, 30.0, 22.0])).all()
+    assert not vouched_for(np.zeros(3)).any()
