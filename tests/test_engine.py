@@ -145,6 +145,19 @@ def test_work_in_flight_is_bounded():
     results.close()
 
 
+@pytest.mark.parametrize("engine", ENGINES[1:], ids=NAMES[1:])
+def test_a_worker_has_its_next_chunk_while_who_gets_the_readings_is_busy(engine, tmp_path):
+    log = tmp_path / "log"
+    results = engine.map(Work(str(log)), chunks(*([name] for name in "abcdefgh")))
+    next(results)
+    wanted = 3  # the first, and of its worker what it reads and what comes then
+    give_up = time.monotonic() + 20
+    while len(log.read_text().split()) < wanted and time.monotonic() < give_up:
+        time.sleep(0.02)
+    results.close()
+    assert len(log.read_text().split()) >= wanted
+
+
 def test_closing_ends_the_workers():
     import multiprocessing
 

@@ -92,19 +92,32 @@ class _Run:
         end_workers(self._workers)
 
     def _hand_out(self) -> None:
-        """Give every idle worker a task; workers are started only when there is something for them to do."""
-        while task := self._take_task():
-            worker = next((w for w in self._workers if w.task is None), None) or self._start()
-            worker.task = task
-            self._set_clock(worker)
+        """Give every worker a task, and one for after it, as this process may wait for the disk by then.
+
+        Workers are started only when there is something for them to do.
+        """
+        while self._room() and (task := self._take_task()):
+            worker = next((w for w in self._workers if w.task is None), None)
+            if worker is None and len(self._workers) < self._jobs:
+                worker = self._start()
+            if worker is None:
+                worker = next(w for w in self._workers if w.ready and w.then is None)
+                worker.then = task
+            else:
+                worker.task = task
+                self._set_clock(worker)
             try:
                 worker.pipe.send(task.pages)
             except OSError:
                 self._bury(worker)
 
+    def _room(self) -> bool:
+        """Whether a task could be handed out."""
+        return len(self._workers) < self._jobs or any(
+            w.task is None or (w.ready and w.then is None) for w in self._workers
+        )
+
     def _take_task(self) -> Task | None:
-        if all(w.task for w in self._workers) and len(self._workers) >= self._jobs:
-            return None
         if self._again:
             return self._again.popleft()
         if self._started - self._next >= WINDOW * self._jobs:
@@ -155,7 +168,8 @@ class _Run:
                 self._set_clock(worker)
             elif worker.task is not None:
                 self._pending[worker.task.index].keep(worker.task.first, answer)
-                worker.task, worker.late = None, math.inf
+                worker.task, worker.then, worker.late = worker.then, None, math.inf
+                self._set_clock(worker)
 
     def _bury(self, worker: Worker, problem: str = "") -> None:
         """A worker died: have its pages read again, each alone; a page that was alone is given up."""
@@ -163,6 +177,8 @@ class _Run:
         worker.process.join(5)
         self._workers.remove(worker)
         task = worker.task
+        if worker.then is not None:
+            self._again.append(worker.then)
         if not worker.ready:
             raise OmrgradeError(
                 "a worker process could not be started",

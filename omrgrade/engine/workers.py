@@ -31,6 +31,7 @@ class Worker:
     process: BaseProcess
     pipe: Connection
     task: Task | None = None
+    then: Task | None = None  # it has been sent this already, and begins it without waiting for this process
     ready: bool = False
     late: float = math.inf  # when its task will have taken too long, on the monotonic clock
 
