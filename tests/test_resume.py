@@ -142,6 +142,23 @@ def test_with_one_job_too_a_crash_costs_only_its_page(threads, day):
     assert crashed(day, threads=threads) == (4, ["scans/5.png", "scans/6.png"])
 
 
+THREADS = """
+import atexit, os
+from omrgrade.cli import main
+
+atexit.register(lambda: print("threads:", len(os.listdir("/proc/self/task"))))
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux")
+def test_the_command_has_one_thread_so_that_its_workers_can_be_copies(day):
+    usual = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", THREADS, "grade", *LINE, "--jobs", "2", "--no-overlays"]
+    run = subprocess.run(command, cwd=day, env=usual, capture_output=True, text=True)
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (4, "threads: 1")
+
+
 def test_where_one_job_reads_by_itself_a_page_crashes_the_program_only_once(day):
     elsewhere = CRASH.replace("import os, sys", "import os, sys; sys.platform = 'another'")
     assert crashed(day, elsewhere) == (-11, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from typing import Any
 
@@ -50,6 +51,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name == "grade":
+            _keep_to_one_thread()
         command: click.Command = importlib.import_module(f"omrgrade.cli.{cmd_name}").command
         return command
 
@@ -74,3 +77,12 @@ def main() -> None:
     except OmrgradeError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def _keep_to_one_thread() -> None:
+    """Ask libraries that are still to be loaded for no threads of their own.
+
+    `--jobs` is what uses cores, and a process with threads cannot be copied (see `ProcessEngine`).
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        os.environ.setdefault(name, "1")

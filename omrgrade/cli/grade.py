@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -159,7 +158,6 @@ def command(
     if collate == "order" and len(template_names) == 1:
         raise click.UsageError("--collate order is for several pages a pupil: give -t once for each")
     started, clock = datetime.now().astimezone(), time.monotonic()
-    _keep_to_one_thread()
     from omrgrade.engine import default_jobs
     from omrgrade.records import Limits
 
@@ -233,15 +231,6 @@ def command(
     if not quiet and not batch.interrupted:
         say_next(output, review=needs_review(batch))
     sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
-
-
-def _keep_to_one_thread() -> None:
-    """Ask libraries that are still to be loaded for no threads of their own.
-
-    `--jobs` is what uses cores, and a process with threads cannot be copied (see `ProcessEngine`).
-    """
-    for name in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
-        os.environ.setdefault(name, "1")
 
 
 def _load(

@@ -24,8 +24,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 STAGES = (
     "page_content", "read_scan", "page_digest", "_register", "upright_preview", "crop_fields",
     "normalize_all", "classify_views", "read_box", "read_bubbles", "field_picture",
@@ -108,20 +106,15 @@ def first_page(arguments: list[str]) -> None:
 
 def tree_rss(root: int) -> float:
     """Resident memory of a process and all below it, MB; pages that they share count in each."""
-    parents: dict[int, list[int]] = {}
-    rss: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                parents.setdefault(int(fields[1]), []).append(int(entry.name))
-                rss[int(entry.name)] = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-    found, todo = 0, [root]
+    total, todo = 0, [str(root)]
     while todo:
-        process = todo.pop()
-        found += rss.get(process, 0)
-        todo += parents.get(process, [])
-    return found / 1e6
+        process = Path("/proc") / todo.pop()
+        with contextlib.suppress(OSError, IndexError, ValueError):  # it has ended meanwhile
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+            for thread in (process / "task").iterdir():
+                todo += (thread / "children").read_text().split()
+    return total / 1e6
 
 
 def run(command: list[str]) -> dict[str, float]:
