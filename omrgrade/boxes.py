@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -142,7 +144,7 @@ def read_box(ink: Ink, probabilities: NDArray[np.float32], policy: Policy) -> Bo
         status="review" if reason else "read",
         reason=reason,
         runner_up=DIGITS[second],
-        probabilities=tuple(round(p, 5) for p in likely),
+        probabilities=tuple(map(round, likely, repeat(5))),
     )
 
 

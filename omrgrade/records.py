@@ -302,11 +302,10 @@ class Ink:
     lines: int  # sides on which a printed line was found and removed, 0-4
     through: bool = False  # a piece of it comes in from outside and leaves on the other side
     clings: bool = False  # what was taken for the outline's own is as dark inside of it as ink
+    empty: bool = field(init=False)  # nothing stands out from the paper
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing stands out from the paper."""
-        return not self.image.any()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "empty", not self.image.any())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
