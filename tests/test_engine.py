@@ -108,10 +108,11 @@ def test_what_no_page_can_help_ends_the_run(engine):
         list(engine.map(Work("bad model"), chunks(["a"])))
 
 
-def test_workers_started_before_there_is_work_read_like_others_and_end_with_the_run():
+@pytest.mark.parametrize("copied", [False, True], ids=["spawned", "copied"])
+def test_workers_started_before_there_is_work_read_like_others_and_end_with_the_run(copied):
     others = set(multiprocessing.active_children())
-    engine = ProcessEngine(2)
-    engine.start("json")
+    engine = ProcessEngine(2, copied=copied)
+    engine.start("json", "csv")
     assert len(set(multiprocessing.active_children()) - others) == 2
     for names in ([["a"]], [["slow a"], ["b"], ["c"]]):  # one of them is not needed; none is left over
         found = [[r.source for r in readings] for readings in engine.map(Work(), chunks(*names))]
@@ -121,7 +122,7 @@ def test_workers_started_before_there_is_work_read_like_others_and_end_with_the_
 
 def test_what_a_worker_started_early_cannot_load_ends_the_run():
     engine = ProcessEngine(1)
-    engine.start("omrgrade.no_such_module")
+    engine.start("json", "omrgrade.no_such_module")
     with pytest.raises(ModuleNotFoundError):
         list(engine.map(Work(), chunks(["a"])))
 

@@ -275,7 +275,7 @@ def _engine(jobs: int, page_timeout: float, cluster: str | None, limits: Limits)
     memory = memory_for(limits)
     engine = None if cluster else make_engine(jobs, page_timeout=page_timeout, memory=memory, apart=apart)
     if isinstance(engine, ProcessEngine):
-        engine.start("omrgrade.pipeline")
+        engine.start("omrgrade.pipeline", "onnxruntime")
         context.call_on_close(engine.stop)  # should a wrong key end the command
     return engine
 
@@ -292,6 +292,7 @@ def _progress(total: int, *, verbose: bool, quiet: bool) -> Iterator[Callable[[P
     """A bar on a terminal, nothing elsewhere; with -v a line a page."""
     from tqdm import tqdm
 
+    from omrgrade.outputs.report import form
     from omrgrade.outputs.summary import page_line
 
     done = itertools.count(1)
@@ -300,6 +301,7 @@ def _progress(total: int, *, verbose: bool, quiet: bool) -> Iterator[Callable[[P
 
         def show(page: PageReading) -> None:
             bar.update()
+            form()  # only the first time: workers go on reading meanwhile
             if verbose:
                 click.echo(f"{next(done)}/{total} {page_line(page)}", err=True)
 

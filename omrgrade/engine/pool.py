@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing.connection import wait
 
 from omrgrade.engine.chunks import CHUNK_TIMEOUTS, WINDOW, Chunk, Pending, Task, Work, failed, one_by_one
@@ -35,14 +36,16 @@ class ProcessEngine:
         self.copied = copied
         self._early: list[Worker] = []
 
-    def start(self, module: str) -> None:
-        """Start all workers before there is work; meanwhile they import `module`, which they will need.
+    def start(self, *modules: str) -> None:
+        """Start all workers before there is work; meanwhile they import these modules, which they will need.
 
-        Copies are made when there is work: until then this process goes on loading.
+        Copies are made once this process has imported the first one, which they then need not do.
         """
-        if not self.copied:
-            missing = range(self.jobs - len(self._early))
-            self._early += [start_worker(None, self.memory, module) for _ in missing]
+        if self.copied:
+            import_module(modules[0])
+        copied = self.copied and has_one_thread()
+        missing = range(self.jobs - len(self._early))
+        self._early += [start_worker(None, self.memory, modules, copied=copied) for _ in missing]
 
     def stop(self) -> None:
         """End the workers that were started and never given work."""

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -41,11 +41,13 @@ def has_one_thread() -> bool:
     return len(list(Path("/proc/self/task").iterdir())) == 1
 
 
-def start_worker(work: Work | None, memory: int, module: str = "", *, copied: bool = False) -> Worker:
-    """A process that reads; without work it imports `module` and waits to be told."""
+def start_worker(
+    work: Work | None, memory: int, modules: Sequence[str] = (), *, copied: bool = False
+) -> Worker:
+    """A process that reads; without work it imports `modules` and waits to be told."""
     context: Any = multiprocessing.get_context("fork" if copied else "spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, work, memory, module, copied), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, work, memory, modules, copied), daemon=True)
     with _interrupts_ignored():  # inherited, so that Ctrl-C does not hit a worker while it still loads
         process.start()
     theirs.close()
@@ -89,7 +91,7 @@ def _let_go_of_files(kept: int) -> None:
                 os.close(file)
 
 
-def _serve(pipe: Connection, work: Work | None, memory: int, module: str, copied: bool) -> None:
+def _serve(pipe: Connection, work: Work | None, memory: int, modules: Sequence[str], copied: bool) -> None:
     """A worker's life: load what the work needs, then read chunks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if copied:
@@ -99,7 +101,8 @@ def _serve(pipe: Connection, work: Work | None, memory: int, module: str, copied
     cv2.setNumThreads(1)  # as many processes as cores: threads of their own would only get in their way
     try:
         if work is None:
-            import_module(module)
+            for module in modules:
+                import_module(module)
             work = pipe.recv()
         reader = work()
         gc.freeze()  # all this stays: it need not be searched for garbage again and again

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from omrgrade.grading import NOT_COUNTED
 from omrgrade.itemstats import TestStatistics
@@ -13,6 +14,9 @@ from omrgrade.outputs.items import statistics
 from omrgrade.outputs.report.charts import confidence_histogram, residual_histogram, totals_histogram
 from omrgrade.outputs.results import Results
 from omrgrade.records import Policy, SheetMarks
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _BUFFERED = 1000
 """Pieces of the page put together before they are written."""
@@ -30,6 +34,14 @@ def page(results: Results) -> str:
 
 def _parts(results: Results) -> Iterator[str]:
     """The report part by part: of a long run it names a great many sheets."""
+    stream = form().stream(context(results))
+    stream.enable_buffering(_BUFFERED)
+    return stream
+
+
+@cache
+def form() -> Template:
+    """The report's template, compiled. That takes longer than filling it: ask for it while others work."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -40,9 +52,7 @@ def _parts(results: Results) -> Iterator[str]:
         lstrip_blocks=True,
     )
     environment.filters.update(number=_number, rate=_rate, percent=_percent)
-    stream = environment.get_template("report.html.j2").stream(context(results))
-    stream.enable_buffering(_BUFFERED)
-    return stream
+    return environment.get_template("report.html.j2")
 
 
 def context(results: Results) -> dict[str, Any]:
