@@ -3,38 +3,84 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from omrgrade.cli import INTERRUPTED, OWN_PROCESS
+from omrgrade.cli import INTERRUPTED
 from omrgrade.cli.following import needs_review, say_next
+from omrgrade.cli.running import engine_for, inputs, policy_for, progress
 
 if TYPE_CHECKING:
     from omrgrade.engine import Engine
+    from omrgrade.outputs.results import Results
     from omrgrade.records import (
         AnswerKey,
         Batch,
         Limits,
         ModelCard,
-        PageReading,
+        PageRef,
         Policy,
         Roster,
         RunInfo,
         Template,
     )
+    from omrgrade.store import Store
 
 MOST_OVERLAYS = 100
 """Pages of which pictures are written unasked: a class is leafed through, a thousand sheets are not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the command was given: see its help."""
+
+    scans: tuple[str, ...]
+    template_names: tuple[str, ...]
+    collate: str
+    key_path: Path | None
+    roster_path: Path | None
+    output: Path
+    model: Path | None
+    accept: float | None
+    max_error: float | None
+    jobs: int | None
+    form: str
+    cluster: str | None
+    page_timeout: float
+    max_megapixels: float
+    max_pages: int
+    max_megabytes: float
+    overlays: str | None
+    no_overlays: bool
+    fail_on_review: bool
+    verbose: bool
+    quiet: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """All that is known before reading begins."""
+
+    template: Template
+    key: AnswerKey | None
+    roster: Roster | None
+    pages: Sequence[PageRef]
+    limits: Limits
+    card: ModelCard
+    policy: Policy
+    jobs: int
+    engine: Engine | None
+    drawn: str  # pages to draw: all, doubtful, none
+    started: datetime
+    clock: float
 
 
 @click.command("grade")
@@ -118,29 +164,7 @@ MOST_OVERLAYS = 100
 @click.option("--fail-on-review", is_flag=True, help="Exit with 5 when readings await review.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every page as it is read.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-def command(
-    scans: tuple[str, ...],
-    template_names: tuple[str, ...],
-    collate: str,
-    key_path: Path | None,
-    roster_path: Path | None,
-    output: Path,
-    model: Path | None,
-    accept: float | None,
-    max_error: float | None,
-    jobs: int | None,
-    form: str,
-    cluster: str | None,
-    page_timeout: float,
-    max_megapixels: float,
-    max_pages: int,
-    max_megabytes: float,
-    overlays: str | None,
-    no_overlays: bool,
-    fail_on_review: bool,
-    verbose: bool,
-    quiet: bool,
-) -> None:
+def command(**given: Any) -> None:
     """Read SCANS (files, folders or URLs of JPEG, PNG, TIFF, PDF) and mark them.
 
     Writes marks.csv, readings.csv, review.csv (what to look at, least sure first), absent.csv, run.json and
@@ -153,106 +177,129 @@ def command(
     Exit codes: 0 done, 3 nothing could be graded, 4 some pages unreadable or missing, 5 readings await
     review (only with --fail-on-review), 130 stopped by Ctrl-C (what was read is kept and marked).
     """
-    if accept is not None and max_error is not None:
+    options = Options(**given)
+    if options.accept is not None and options.max_error is not None:
         raise click.UsageError("--accept and --max-error both set the threshold: give one of them")
-    if collate == "order" and len(template_names) == 1:
+    if options.collate == "order" and len(options.template_names) == 1:
         raise click.UsageError("--collate order is for several pages a pupil: give -t once for each")
+    job = _begin(options)
+    from omrgrade.kept import RUN_FILE
+    from omrgrade.outputs import check_directory, check_no_file
+    from omrgrade.store import Store
+
+    check_no_file(options.output)
+    gc.freeze()  # what has been loaded stays: it need not be searched for garbage again and again
+    with Store.resume(options.output / RUN_FILE) as store:
+        check_directory(options.output)
+        results = _read(options, job, store)
+        _write(options, job, results)
+    batch = results.batch
+    if not options.quiet and not batch.interrupted:
+        say_next(options.output, review=needs_review(batch))
+    sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=options.fail_on_review))
+
+
+def _begin(options: Options) -> _Job:
+    """Find the pages, load what they are to be read with, start what reads them."""
     started, clock = datetime.now().astimezone(), time.monotonic()
     from omrgrade.engine import default_jobs
     from omrgrade.records import Limits
 
-    limits = Limits(megapixels=max_megapixels, pages=max_pages, megabytes=max_megabytes)
-    engine = _engine(jobs, page_timeout, cluster, limits) if jobs else None
+    limits = Limits(
+        megapixels=options.max_megapixels, pages=options.max_pages, megabytes=options.max_megabytes
+    )
+    engine = partial(engine_for, page_timeout=options.page_timeout, cluster=options.cluster, limits=limits)
+    early = engine(options.jobs) if options.jobs else None
     from omrgrade.images import find_pages
 
-    template, key, roster = _load(template_names, collate == "order", key_path, roster_path)
-    own = [output, output / "overlays", *(path for path in (key_path, roster_path) if path)]
-    pages = find_pages(scans, exclude=own, limits=limits)
-    drawn = "none" if no_overlays else overlays or ("all" if len(pages) <= MOST_OVERLAYS else "none")
-    jobs = jobs or default_jobs(len(pages))
-    engine = engine or _engine(jobs, page_timeout, cluster, limits)
-    # not before workers may have been started, which load what they need meanwhile
-    from omrgrade.classify import load_card
-    from omrgrade.kept import RUN_FILE, KeptRun, keep_run
-    from omrgrade.outputs import WRITERS, check_directory, check_no_file, write_results
+    template, key, roster = inputs(
+        options.template_names, options.collate == "order", options.key_path, options.roster_path
+    )
+    own = [options.output, options.output / "overlays"]
+    own += [path for path in (options.key_path, options.roster_path) if path]
+    pages = find_pages(options.scans, exclude=own, limits=limits)
+    jobs = options.jobs or default_jobs(len(pages))
+    running = early or engine(jobs)
+    from omrgrade.classify import load_card  # workers load what they need meanwhile
+
+    card = load_card(options.model)
+    return _Job(
+        template=template,
+        key=key,
+        roster=roster,
+        pages=pages,
+        limits=limits,
+        card=card,
+        policy=policy_for(card, options.accept, options.max_error),
+        jobs=jobs,
+        engine=running,
+        drawn=_drawn(options, len(pages)),
+        started=started,
+        clock=clock,
+    )
+
+
+def _drawn(options: Options, pages: int) -> str:
+    """Of which pages marked pictures are written."""
+    if options.no_overlays:
+        return "none"
+    return options.overlays or ("all" if pages <= MOST_OVERLAYS else "none")
+
+
+def _read(options: Options, job: _Job, store: Store) -> Results:
+    """Read and mark the pages; what was read, and with what, is kept in the store."""
+    from omrgrade.kept import KeptRun, keep_run
     from omrgrade.outputs.results import doubtful_pages
     from omrgrade.outputs.stored import stored_results
     from omrgrade.pipeline import grade_batch
-    from omrgrade.store import Store
 
-    card = load_card(model)
-    policy = _policy(card, accept, max_error)
-    check_no_file(output)
-    gc.freeze()  # what has been loaded stays: it need not be searched for garbage again and again
-    with Store.resume(output / RUN_FILE) as store:
-        check_directory(output)
-        with _progress(len(pages), verbose=verbose, quiet=quiet) as progress:
-            batch = grade_batch(
-                pages,
-                template,
-                key,
-                roster,
-                model=model,
-                policy=policy,
-                jobs=jobs,
-                store=store,
-                page_timeout=page_timeout,
-                cluster=cluster,
-                limits=limits,
-                engine=engine,
-                previews=drawn != "none",
-                progress=progress,
-            )
-        batch = replace(batch, seconds=time.monotonic() - clock)
-        run = KeptRun(
-            template=template,
-            key=key,
-            roster=roster,
-            info=_run_info(started, card.sha256, policy, scans, jobs),
-            model=str(model.resolve()) if model else "",
-            seconds=batch.seconds,
-            interrupted=batch.interrupted,
+    with progress(len(job.pages), verbose=options.verbose, quiet=options.quiet) as tell:
+        batch = grade_batch(
+            job.pages,
+            job.template,
+            job.key,
+            job.roster,
+            model=options.model,
+            policy=job.policy,
+            jobs=job.jobs,
+            store=store,
+            page_timeout=options.page_timeout,
+            cluster=options.cluster,
+            limits=job.limits,
+            engine=job.engine,
+            previews=job.drawn != "none",
+            progress=tell,
         )
-        keep_run(store, run)
-        results = stored_results(store, run, batch)
-        if drawn == "doubtful":
-            results = replace(results, redraw=doubtful_pages(batch))
-        write = partial(write_results, results, output)
-        tables = [name for name in WRITERS if name not in ("overlays", "readings")]
-        write(formats=["parquet" if form == "parquet" else "readings", *tables])
-        if not quiet:
-            _say(batch, output, template, key)
-            if drawn == "none" and overlays is None and not no_overlays:
-                click.echo("Marked pictures of so many pages only on demand: --overlays all", err=True)
-            if batch.to_review:
-                click.echo(f"Look first at: {output / 'review.csv'}", err=True)
-        if drawn != "none":  # last, and on their own: a full disk or Ctrl-C then leaves the tables
-            write(formats=["overlays"])
-    if not quiet and not batch.interrupted:
-        say_next(output, review=needs_review(batch))
-    sys.exit(INTERRUPTED if batch.interrupted else batch.exit_code(fail_on_review=fail_on_review))
+    batch = replace(batch, seconds=time.monotonic() - job.clock)
+    run = KeptRun(
+        template=job.template,
+        key=job.key,
+        roster=job.roster,
+        info=_run_info(options, job),
+        model=str(options.model.resolve()) if options.model else "",
+        seconds=batch.seconds,
+        interrupted=batch.interrupted,
+    )
+    keep_run(store, run)
+    results = stored_results(store, run, batch)
+    return replace(results, redraw=doubtful_pages(batch)) if job.drawn == "doubtful" else results
 
 
-def _load(
-    template_names: tuple[str, ...], in_order: bool, key_path: Path | None, roster_path: Path | None
-) -> tuple[Template, AnswerKey | None, Roster | None]:
-    """What the teacher wrote."""
-    from omrgrade.key import load_key
-    from omrgrade.roster import load_roster
-    from omrgrade.template import load_template
-    from omrgrade.template.pages import sheet_set
+def _write(options: Options, job: _Job, results: Results) -> None:
+    """Write all files; say what came out as soon as the tables are there."""
+    from omrgrade.outputs import WRITERS, write_results
 
-    template = sheet_set([load_template(name) for name in template_names], in_order=in_order)
-    key = load_key(key_path, template) if key_path else None
-    return template, key, load_roster(roster_path) if roster_path else None
-
-
-def _policy(card: ModelCard, accept: float | None, max_error: float | None) -> Policy:
-    """The model's own thresholds, unless others are asked for."""
-    from omrgrade.pipeline import policy_of
-
-    policy = policy_of(card, max_error=max_error)
-    return policy if accept is None else replace(policy, accept=accept, accept_number=accept)
+    write = partial(write_results, results, options.output)
+    tables = [name for name in WRITERS if name not in ("overlays", "readings")]
+    write(formats=["parquet" if options.form == "parquet" else "readings", *tables])
+    if not options.quiet:
+        _say(results.batch, options.output, job.template, job.key)
+        if job.drawn == "none" and options.overlays is None and not options.no_overlays:
+            click.echo("Marked pictures of so many pages only on demand: --overlays all", err=True)
+        if results.batch.to_review:
+            click.echo(f"Look first at: {options.output / 'review.csv'}", err=True)
+    if job.drawn != "none":  # last, and on their own: a full disk or Ctrl-C then leaves the tables
+        write(formats=["overlays"])
 
 
 def _say(batch: Batch, output: Path, template: Template, key: AnswerKey | None) -> None:
@@ -266,43 +313,9 @@ def _say(batch: Batch, output: Path, template: Template, key: AnswerKey | None) 
     click.echo(f"Report: {output / 'report.html'}", err=True)
 
 
-def _engine(jobs: int, page_timeout: float, cluster: str | None, limits: Limits) -> Engine | None:
-    """What is to read; None for a cluster. Its processes are started at once."""
-    from omrgrade.engine import ProcessEngine, make_engine, memory_for
-
-    context = click.get_current_context()
-    apart = context.obj == OWN_PROCESS
-    memory = memory_for(limits)
-    engine = None if cluster else make_engine(jobs, page_timeout=page_timeout, memory=memory, apart=apart)
-    if isinstance(engine, ProcessEngine):
-        engine.start("omrgrade.pipeline", "onnxruntime")
-        context.call_on_close(engine.stop)  # should a wrong key end the command
-    return engine
-
-
-def _run_info(started: datetime, model: str, policy: Policy, scans: tuple[str, ...], jobs: int) -> RunInfo:
+def _run_info(options: Options, job: _Job) -> RunInfo:
     from omrgrade.records import RunInfo
 
-    settings = {"scans": list(scans), "jobs": jobs, "policy": asdict(policy)}
-    return RunInfo(started=started.isoformat(timespec="seconds"), model=model, settings=settings)
-
-
-@contextmanager
-def _progress(total: int, *, verbose: bool, quiet: bool) -> Iterator[Callable[[PageReading], object]]:
-    """A bar on a terminal, nothing elsewhere; with -v a line a page."""
-    from tqdm import tqdm
-
-    from omrgrade.outputs.report import form
-    from omrgrade.outputs.summary import page_line
-
-    done = itertools.count(1)
-    tqdm.monitor_interval = 0  # no thread beside this one: see ProcessEngine
-    with tqdm(total=total, unit="page", disable=True if quiet or verbose else None, file=sys.stderr) as bar:
-
-        def show(page: PageReading) -> None:
-            bar.update()
-            form()  # only the first time: workers go on reading meanwhile
-            if verbose:
-                click.echo(f"{next(done)}/{total} {page_line(page)}", err=True)
-
-        yield show
+    settings = {"scans": list(options.scans), "jobs": job.jobs, "policy": asdict(job.policy)}
+    started = job.started.isoformat(timespec="seconds")
+    return RunInfo(started=started, model=job.card.sha256, settings=settings)
