@@ -8,7 +8,6 @@ them are digits is the classifier's to say (over-segmentation, Fujisawa, Nakano 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
@@ -16,21 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.normalize import NOISE_FACTOR, WORK_SIDE, working_copy
+from omrgrade.normalize.cutting import Piece, find_pieces, stroke_width
 from omrgrade.normalize.ink import EDGE, NEAR, thicken, to_mnist
 from omrgrade.normalize.paper import MIN_CONTRAST
 from omrgrade.normalize.single import components, find_outline, flatten, noise, quantile, runs_through
 from omrgrade.records import Crop, NumberInk, Span
 
 Grey = NDArray[np.uint8]
-Real = NDArray[np.float32]
 
 MOST_PIECES = 12  # more is no number of four digits
 MOST_JOINED = 3  # pieces of one digit
 WIDEST = 1.7  # width over the writing's height; wider ink is never offered as one digit
-CUTTABLE = 0.7  # width over the writing's height from which a component may hold two digits
-THICKEST = 1.8  # stroke widths that a cut may go through
-SIDESTEP = 0.35  # px of ink that a cut's step aside is worth: cuts are rather straight
-STRAIGHT = 0.13  # width over length (as standard deviations) up to which a component is a single stroke
 TALL = 0.4  # of the tallest component's height: what is smaller is a dot or a splinter, not a digit
 ALONG = 0.3  # share of a component that lies on the outline's inner edge if it may be print,
 SLIVER = 0.6  # and if it is no broader than so many of the writing's stroke widths, it is
@@ -53,7 +48,7 @@ def segment(crop: Crop) -> NumberInk:
     keep = components(labels, stats, inside, margin > 0) if count > 1 else np.zeros(1, bool)
     kept, print_like = _ink_and_print(labels, stats, keep, outline.inside)
     ink = cv2.convertScaleAbs(cv2.subtract(dark, 0.3 * low), alpha=255 / max(1.0, peak - 0.3 * low))
-    pieces = _pieces(labels, stats, kept, print_like) if kept else []
+    pieces = find_pieces(labels, stats, kept, print_like) if kept else []
     return NumberInk(
         spans=tuple(_spans(pieces, ink)) if 0 < len(pieces) <= MOST_PIECES else (),
         pieces=len(pieces),
@@ -141,13 +136,13 @@ def _slivers(
     """Which of the doubtful components are far too thin for the pen that wrote the rest."""
     found = np.zeros_like(doubtful)
     if doubtful.any() and writing.any():
-        pen = _stroke_width(writing[labels])
+        pen = stroke_width(writing[labels])
         for n in np.flatnonzero(doubtful):
-            found[n] = _stroke_width(labels == n) < SLIVER * pen
+            found[n] = stroke_width(labels == n) < SLIVER * pen
     return found
 
 
-def _fainter_ink(dark: Grey, floor: float, pieces: list[_Piece], inside: Grey) -> bool:
+def _fainter_ink(dark: Grey, floor: float, pieces: list[Piece], inside: Grey) -> bool:
     """Whether ink as tall as a digit stands beside the pieces, too faint beside them to be seen."""
     seen = np.zeros_like(dark)
     for piece in pieces:
@@ -164,129 +159,7 @@ def _fainter_ink(dark: Grey, floor: float, pieces: list[_Piece], inside: Grey) -
     return bool((large & ~own & ~rim).any())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Piece:
-    """A connected component, or a part of one between cuts."""
-
-    mask: Grey  # (h, w) of the working copy, 255 where its ink is
-    left: int
-    right: int  # first column after it
-    top: int
-    bottom: int
-    cut: bool  # it was cut from the piece before it
-    print_like: bool  # it may be what is left of the outline
-
-
-def _piece(mask: Grey, *, cut: bool, print_like: bool = False) -> _Piece:
-    x, y, w, h = cv2.boundingRect(mask)
-    return _Piece(mask, x, x + w, y, y + h, cut, print_like)
-
-
-def _pieces(
-    labels: NDArray[np.int32], stats: NDArray[np.int32], kept: list[int], print_like: set[int]
-) -> list[_Piece]:
-    """All components in reading order, the wide ones cut."""
-    tall = int(stats[[n for n in kept if n not in print_like] or kept, cv2.CC_STAT_HEIGHT].max())
-    kept = sorted(kept, key=lambda n: stats[n, cv2.CC_STAT_LEFT] + stats[n, cv2.CC_STAT_WIDTH] / 2)
-    pieces: list[_Piece] = []
-    for n in kept:
-        mask = np.where(labels == n, 255, 0).astype(np.uint8)
-        if stats[n, cv2.CC_STAT_WIDTH] >= CUTTABLE * tall and not _is_one_line(mask):
-            pieces += _cut(mask)
-        else:
-            pieces.append(_piece(mask, cut=False, print_like=n in print_like))
-    return pieces
-
-
-def _cut(mask: Grey) -> list[_Piece]:
-    """A component at every place where it may be two digits that touch, left to right."""
-    x, y, w, h = cv2.boundingRect(mask)
-    part = mask[y : y + h, x : x + w] > 0
-    stroke = _stroke_width(part)
-    ways = _ways(part, THICKEST * stroke, apart=max(4, round(1.2 * stroke)))
-    ends = [np.full(h, -1), *ways, np.full(h, w)]
-    columns = np.arange(w)
-    pieces: list[_Piece] = []
-    for before, after in pairwise(ends):
-        own = part & (columns > before[:, None]) & (columns <= after[:, None])
-        full = np.zeros_like(mask)
-        full[y : y + h, x : x + w][own] = 255
-        if own.any():
-            pieces.append(_piece(full, cut=bool(pieces)))
-    return pieces
-
-
-def _is_one_line(mask: Grey) -> bool:
-    """Whether ink is a straight stroke, however slanted: half of a 1 looks like a 1, but is none."""
-    narrow, long = np.linalg.eigvalsh(np.cov(np.nonzero(mask)))
-    return bool(narrow < (STRAIGHT**2) * long)
-
-
-def _stroke_width(part: NDArray[np.bool_]) -> float:
-    """Usual width of the pen's line, px."""
-    padded = np.pad(part, 1).astype(np.uint8)
-    rim = padded - cv2.erode(padded, NEAR)
-    return 2 * float(padded.sum()) / max(1.0, float(rim.sum()))
-
-
-def _ways(part: NDArray[np.bool_], most: float, apart: int) -> list[NDArray[np.intp]]:
-    """Ways from top to bottom through at most `most` px of ink: (h,) columns each, left to right.
-
-    part: (h, w), ink true. The cheapest way through every place of the middle row, by dynamic programming
-    from above and from below; of these the local minima, no two nearer than `apart` px.
-    """
-    cost = part.astype(np.float32)
-    height, width = cost.shape
-    middle = height // 2
-    above, from_above = _cheapest(cost[: middle + 1])
-    below, from_below = _cheapest(cost[middle:][::-1])
-    total = above + below - cost[middle]
-    weight = np.cumsum(part.sum(axis=0)) / part.sum()
-    places = [
-        n
-        for n in range(1, width - 1)
-        if total[n] <= most
-        and total[n] == total[max(0, n - apart) : n + apart + 1].min()
-        and 0.1 < weight[n] < 0.9
-    ]
-    ways: list[NDArray[np.intp]] = []
-    for place in places:
-        if ways and place - ways[-1][middle] < apart:
-            continue
-        way = np.empty(height, np.intp)
-        way[: middle + 1] = _back(from_above, place)
-        way[middle:] = _back(from_below, place)[::-1]
-        if ways:
-            way = np.maximum(way, ways[-1])
-        ways.append(way)
-    return ways
-
-
-def _cheapest(cost: Real) -> tuple[Real, NDArray[np.int8]]:
-    """Cost of the cheapest way from the first row to each place of the last; each step's side (-1, 0, 1)."""
-    steps = np.zeros(cost.shape, np.int8)
-    total = cost[0].copy()
-    infinite = np.float32(1e9)
-    for row in range(1, len(cost)):
-        left = np.concatenate(([infinite], total[:-1])) + SIDESTEP
-        right = np.concatenate((total[1:], [infinite])) + SIDESTEP
-        best = np.stack((total, left, right))
-        chosen = best.argmin(axis=0)
-        steps[row] = np.array((0, -1, 1), np.int8)[chosen]
-        total = (np.take_along_axis(best, chosen[None], 0)[0] + cost[row]).astype(np.float32)
-    return total, steps
-
-
-def _back(steps: NDArray[np.int8], place: int) -> NDArray[np.intp]:
-    """The columns, first row to last, of the way that ends at `place`."""
-    way = np.empty(len(steps), np.intp)
-    for row in range(len(steps) - 1, -1, -1):
-        way[row] = place
-        place += int(steps[row, place])
-    return way
-
-
-def _spans(pieces: list[_Piece], ink: Grey) -> list[Span]:
+def _spans(pieces: list[Piece], ink: Grey) -> list[Span]:
     """Every run of neighbouring pieces that may be one digit."""
     sure = [piece for piece in pieces if not piece.print_like] or pieces
     tall = max(piece.bottom - piece.top for piece in sure)
@@ -322,6 +195,6 @@ def _spans(pieces: list[_Piece], ink: Grey) -> list[Span]:
     return spans
 
 
-def _gap(run: list[_Piece]) -> float:
+def _gap(run: list[Piece]) -> float:
     """Widest paper between neighbours that were never one component, px across; negative: they overlap."""
     return max([float(two.left - one.right) for one, two in pairwise(run) if not two.cut] or [0.0])
