@@ -112,6 +112,35 @@ def test_an_unreadable_file_counts_as_one_page(tmp_path):
     assert [ref.page for ref in find_pages([tmp_path])] == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("big", [False, True], ids=["TIFF", "BigTIFF"])
+def test_a_tiff_that_is_cut_off_never_passes_for_one_of_fewer_pages(big, tmp_path):
+    frames = [Image.fromarray(picture(40, 30)) for _ in range(3)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:], big_tiff=big)
+    whole = (tmp_path / "a.tif").read_bytes()
+    assert len(find_pages([tmp_path])) == 3
+    for size in range(1, len(whole), 11):
+        (tmp_path / "a.tif").write_bytes(whole[:size])
+        refs = find_pages([tmp_path])
+        assert len(refs) == 3 or not all(is_read(ref) for ref in refs), size
+
+
+def is_read(ref):
+    try:
+        read_scan(ref)
+    except UnreadableImageError as error:
+        assert str(error)
+        return False
+    return True
+
+
+def test_pages_of_a_tiff_are_counted_no_further_than_the_limit(tmp_path):
+    directories = [struct.pack("<HHHIII", 1, 256, 4, 1, 9, 8 + 18 * (n + 1)) for n in range(400_000)]
+    (tmp_path / "long.tif").write_bytes(b"II*\0\x08\0\0\0" + b"".join(directories))
+    (tmp_path / "loop.tif").write_bytes(b"II*\0\x08\0\0\0" + directories[0] + b"\0\0\0\0\0\0\x08\0\0\0")
+    (long,), loop = find_pages([tmp_path / "long.tif"]), find_pages([tmp_path / "loop.tif"])
+    assert "more than 5000 pages" in long.problem and len(loop) == 2
+
+
 # ---------------------------------------------------------------- reading
 
 

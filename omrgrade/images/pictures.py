@@ -92,10 +92,38 @@ def open_image(file: IO[bytes], path: Path, limits: Limits) -> Iterator[Image.Im
             Image.MAX_IMAGE_PIXELS = before
 
 
-def count_pictures(file: IO[bytes], path: Path, limits: Limits) -> int:
-    """Pictures in a multi-page TIFF, without decoding any."""
-    with open_image(file, path, limits) as image:
-        return int(getattr(image, "n_frames", 1))
+def count_pictures(file: IO[bytes], most: int) -> int:
+    """Pictures in an open TIFF; of more than `most`, one more than that.
+
+    Where their list breaks off, one that cannot be found counts, too, so that somebody hears of it. Pillow
+    takes such a list for one that ends there: pages that a cut has taken would never be missed.
+    """
+    found: set[int | None] = set()
+    for directory in _directories(file):
+        if directory in found or len(found) > most:
+            break
+        found.add(directory)
+    return len(found)
+
+
+def _directories(file: IO[bytes]) -> Iterator[int | None]:
+    """Where each picture of a TIFF or BigTIFF is described; None where that should stand but does not."""
+    head = file.read(4)
+    order = "<" if head.startswith(b"II") else ">"
+    count, offset, at = (f"{order}Q", f"{order}Q", 8) if b"+" in head else (f"{order}H", f"{order}I", 4)
+    entry = 20 if b"+" in head else 12  # bytes
+    try:
+        while directory := _number_at(file, at, offset):
+            at = directory + struct.calcsize(count) + entry * _number_at(file, directory, count)
+            yield directory
+    except (struct.error, OSError, OverflowError, ValueError):
+        yield None
+
+
+def _number_at(file: IO[bytes], at: int, form: str) -> int:
+    """The number at a place in a file; `struct.error` where the file has ended."""
+    file.seek(at)
+    return int(struct.unpack(form, file.read(struct.calcsize(form)))[0])
 
 
 def _dpi(image: Image.Image) -> float:
@@ -163,7 +191,7 @@ def read_picture(path: Path, page: int, head: bytes, limits: Limits) -> tuple[Gr
     try:
         with path.open("rb") as file, open_image(file, path, limits) as image:
             if page > 1:
-                image.seek(page - 1)
+                _turn_to(page, image, path)
                 check_size(*image.size, path, limits)
             dpi = _dpi(image)
             if image.format == "PNG" and image.mode in ("1", "L") and not image.has_transparency_data:
@@ -174,6 +202,17 @@ def read_picture(path: Path, page: int, head: bytes, limits: Limits) -> tuple[Gr
             return _grey(image), dpi
     except UnidentifiedImageError:
         raise UnreadableImageError(_foreign(head), where=str(path)) from None
+
+
+def _turn_to(page: int, image: Image.Image, path: Path) -> None:
+    try:
+        image.seek(page - 1)
+    except (EOFError, TypeError, KeyError, SyntaxError) as error:
+        raise UnreadableImageError(
+            f"page {page} cannot be found: the file is cut off or damaged",
+            where=str(path),
+            fix="scan or copy it again",
+        ) from error
 
 
 def _plain_png(path: Path) -> Grey | None:

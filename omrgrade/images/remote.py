@@ -27,17 +27,10 @@ class Found:
     """A file at a URL, as a listing shows it."""
 
     def __init__(self, system: Any, name: str, info: dict[str, Any]) -> None:
-        self._system = system
-        self._name = name
         self.url = str(system.unstrip_protocol(name))
         self.size = int(info.get("size") or 0)
         marks = [info.get(mark) for mark in ("ETag", "etag", "md5Hash", "LastModified", "mtime", "size")]
         self.version = hashlib.sha256(repr(marks).encode()).hexdigest()  # another one when the file changes
-
-    def open(self) -> IO[bytes]:
-        """The file, read piece by piece as asked for."""
-        file: IO[bytes] = self._system.open(self._name, "rb")
-        return file
 
 
 def find_files(url: str) -> list[Found]:
@@ -47,6 +40,13 @@ def find_files(url: str) -> list[Found]:
         if system.isfile(root):
             return [Found(system, root, system.info(root))]
         return [Found(system, name, info) for name, info in system.find(root, detail=True).items()]
+
+
+def open_url(url: str) -> IO[bytes]:
+    """A file there, read piece by piece as asked for."""
+    system, name = _system(url)
+    file: IO[bytes] = system.open(name, "rb")
+    return file
 
 
 def local_copy(url: str, version: str) -> Path:
