@@ -129,6 +129,23 @@ def pdf(*objects: bytes, trailer: bytes = b"/Root 1 0 R") -> bytes:
     )  # fmt: skip
 
 
+def pdf_of_tables(unpacked: int, tables: int) -> bytes:
+    """A PDF of one page and so many tables of contents, each of so many bytes once a reader unpacks it."""
+    data = zlib.compress(_zeros(unpacked), 9)
+    whole = pdf(
+        b"<</Type /Catalog /Pages 2 0 R>>",
+        b"<</Type /Pages /Kids [3 0 R] /Count 1>>",
+        b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 99 99]>>",
+    )
+    out, previous = whole[: whole.index(b"xref")], b""
+    for number in range(4, 4 + tables):
+        at = len(out)
+        entries = b"/Type /XRef /Size 999 /W [1 4 2] /Root 1 0 R /Filter [/FlateDecode /FlateDecode] "
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, stream(data, entries + previous))
+        previous = b"/Prev %d" % at
+    return out + b"startxref\n%d\n%%%%EOF" % at
+
+
 def stream(data: bytes, entries: bytes = b"") -> bytes:
     return b"<</Length %d %s>>\nstream\n%s\nendstream" % (len(data), entries, data)
 
@@ -232,7 +249,7 @@ def crafted_scans(canary: Path):
         "directories.tif",
         lambda: (
             b"II*\0\x08\0\0\0"
-            + b"".join(struct.pack("<HHHIII", 1, 256, 4, 1, 9, 8 + 18 * (n + 1)) for n in range(60_000))
+            + b"".join(struct.pack("<HHHIII", 1, 256, 4, 1, 9, 8 + 18 * (n + 1)) for n in range(600_000))
         ),
     )
     yield (
@@ -327,6 +344,8 @@ def crafted_scans(canary: Path):
             b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 9 9]>>",
         ),
     )
+    yield "table.pdf", lambda: pdf_of_tables(1 << 30, 1)
+    yield "tables.pdf", lambda: pdf_of_tables(100 << 20, 1_000)
     yield "nested.pdf", lambda: one_page(b"[" * 200_000)
     yield "nested-root.pdf", pdf(b"<</A " * 100_000)
     yield (

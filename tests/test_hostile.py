@@ -5,13 +5,28 @@ A small part of what tests/benchmarks/hostile.py tries.
 
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from classroom import grade, table, write_slip
-from hostile import CANARY, FORMULAS, MARKUP, SHARES, attempt, corpus, pdf, png
+from classroom import grade, save, slip_pixels, table, write_slip
+from hostile import (
+    CANARY,
+    FORMULAS,
+    MARKUP,
+    SHARES,
+    attempt,
+    corpus,
+    drawn_pdf,
+    good_scans,
+    pdf,
+    pdf_of_tables,
+    png,
+)
 
+from omrgrade.engine.counting import CountingApart
 from omrgrade.errors import ModelError, UnreadableImageError
 from omrgrade.images import find_pages, read_scan
 from omrgrade.outputs.names import file_names
@@ -76,7 +91,7 @@ def test_damaged_pdfs_leave_no_file_open(tmp_path):
     ("limits", "reason"),
     [
         (Limits(megapixels=0.5), "too large.*--max-megapixels"),
-        (Limits(pages=2), "3 pages, at most 2.*--max-pages"),
+        (Limits(pages=2), "more than 2 pages.*--max-pages"),
         (Limits(megabytes=0.001), "more than 0.001 MB.*--max-megabytes"),
     ],
 )
@@ -100,6 +115,62 @@ def test_limits_reach_the_command_and_can_be_raised(tmp_path):
         grade(tmp_path, "--no-overlays", "--max-megapixels", megapixels)
         (row,) = table(tmp_path / "out/review.csv")
         assert (words in row["reason"]) if words else ("too large" not in row["reason"])
+
+
+# ---------------------------------------------------------------- files whose pages cannot be counted
+
+
+def count_apart(*paths, seconds):
+    return find_pages(paths, count=CountingApart(limits=Limits(), page_timeout=seconds))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds memory by what the kernel counts")
+def test_a_pdf_whose_pages_cannot_be_counted_costs_the_command_only_itself(tmp_path):
+    template = write_slip(tmp_path)
+    save(slip_pixels(template, "11"), tmp_path / "scans/good.pdf")
+    (tmp_path / "scans/greedy.pdf").write_bytes(pdf_of_tables(1 << 30, 1))
+    command = [sys.executable, "-m", "omrgrade", "grade", "scans", "-t", "slip.yaml", "-o", "out"]
+    run = subprocess.Popen([*command, "--no-overlays", "-q"], cwd=tmp_path)
+    _, result, used = os.wait4(run.pid, 0)
+    run.returncode = os.waitstatus_to_exitcode(result)
+    assert run.returncode == 4
+    status = {row["source"]: row["status"] for row in table(tmp_path / "out/marks.csv")}
+    assert status == {"scans/good.pdf": "ok", "scans/greedy.pdf": "unreadable"}
+    (reason,) = (r["reason"] for r in table(tmp_path / "out/review.csv") if r["source"] == "scans/greedy.pdf")
+    assert reason.startswith("its pages cannot be counted: ")
+    assert used.ru_maxrss < 1.9e6, "kB in its largest process; counting wants 2.1e6"
+
+
+@pytest.mark.parametrize("platform", ["linux", "another"])
+def test_a_pdf_whose_pages_take_forever_to_count_costs_only_itself(platform, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    (tmp_path / "a.pdf").write_bytes(drawn_pdf())
+    (tmp_path / "b.pdf").write_bytes(pdf_of_tables(100 << 20, 1_000))
+    (tmp_path / "c.pdf").write_bytes(b"%PDF-1.7 nothing more")
+    refs = count_apart(tmp_path, seconds=1)
+    assert [(Path(ref.path).name, ref.page) for ref in refs] == [
+        ("a.pdf", 1), ("a.pdf", 2), ("a.pdf", 3), ("b.pdf", 1), ("c.pdf", 1),
+    ]  # fmt: skip
+    assert [ref.problem for ref in refs if ref.problem] == [
+        "its pages cannot be counted: reading this page took longer than --page-timeout 1 s"
+    ]
+    with pytest.raises(UnreadableImageError, match="cannot be counted"):
+        read_scan(refs[3])
+
+
+def test_a_process_that_counts_is_started_only_for_pdfs(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a process")
+
+    monkeypatch.setattr("omrgrade.engine.pool.start_worker", refuse)
+    for name in ("a.png", "b.tif", "c.jpg", "d.pdf"):
+        (tmp_path / name).write_bytes(
+            good_scans()[{"b.tif": "pages.tif", "d.pdf": "drawn.pdf"}.get(name, "grey.png")]
+        )
+    assert len(count_apart(*(tmp_path / name for name in ("a.png", "b.tif", "c.jpg")), seconds=1)) == 5
+    assert len(find_pages([tmp_path])) == 8, "nor by the library unasked"
+    with pytest.raises(AssertionError, match="a process"):
+        count_apart(tmp_path, seconds=1)
 
 
 # ---------------------------------------------------------------- names, formulas, markup

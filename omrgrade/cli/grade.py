@@ -16,7 +16,7 @@ import click
 
 from omrgrade.cli import INTERRUPTED
 from omrgrade.cli.following import needs_review, say_next
-from omrgrade.cli.running import engine_for, inputs, policy_for, progress
+from omrgrade.cli.running import counter_for, engine_for, inputs, policy_for, progress
 
 if TYPE_CHECKING:
     from omrgrade.engine import Engine
@@ -217,7 +217,8 @@ def _begin(options: Options) -> _Job:
     )
     own = [options.output, options.output / "overlays"]
     own += [path for path in (options.key_path, options.roster_path) if path]
-    pages = find_pages(options.scans, exclude=own, limits=limits)
+    count = counter_for(options.page_timeout, limits)
+    pages = find_pages(options.scans, exclude=own, limits=limits, count=count)
     jobs = options.jobs or default_jobs(len(pages))
     running = early or engine(jobs)
     from omrgrade.classify import load_card  # workers load what they need meanwhile

@@ -16,6 +16,7 @@ from omrgrade.cli import OWN_PROCESS
 
 if TYPE_CHECKING:
     from omrgrade.engine import Engine
+    from omrgrade.images import Counter
     from omrgrade.records import AnswerKey, Limits, ModelCard, PageReading, Policy, Roster, Template
 
 
@@ -53,6 +54,14 @@ def engine_for(jobs: int, *, page_timeout: float, cluster: str | None, limits: L
         engine.start("omrgrade.pipeline", "onnxruntime")
         context.call_on_close(engine.stop)  # should a wrong key end the command
     return engine
+
+
+def counter_for(page_timeout: float, limits: Limits) -> Counter | None:
+    """What counts a file's pages; None: this process, unless that is all it is for."""
+    from omrgrade.engine.counting import CountingApart
+
+    apart = click.get_current_context().obj == OWN_PROCESS
+    return CountingApart(limits=limits, page_timeout=page_timeout) if apart else None
 
 
 @contextmanager
