@@ -65,7 +65,7 @@ class Watched:
             self.process = context.Process(target=serve, args=(theirs,), daemon=True)
             self.process.start()
             theirs.close()
-        self.exit_code = None
+        self.exit_code, begun = None, time.monotonic()
         self.pipe.send(path)
         try:
             if self.pipe.poll(seconds):
@@ -76,15 +76,16 @@ class Watched:
             self.exit_code = self.process.exitcode
             fault = f"crash, exit code {self.exit_code}"
         self.process.kill()
-        self.process = None
+        self.process.join()
+        self.process, took = None, time.monotonic() - begun
         # what a worker of `grade` may do: it is given up, or aborts, and costs its page. Libraries abort at
         # their memory's bound, but not only there, so those are counted and named by themselves.
         aborted = self.exit_code == -signal.SIGABRT
         if path.parent.name != "scans" or not (fault.startswith("more") or aborted):
-            return "FAULT", fault, seconds, 0.0
+            return "FAULT", fault, took, 0.0
         if aborted:
             print(f"aborted: {path.name}", flush=True)
-        return "aborted" if aborted else "given up", fault, seconds, 0.0
+        return "aborted" if aborted else "given up", fault, took, 0.0
 
 
 def main() -> int:
