@@ -9,7 +9,7 @@ from warped_pages import CONDITIONS, warped_page, with_method
 from omrgrade.registration import survey
 from omrgrade.registration.fitting import BENT_LANDMARKS, judged, rank, shared_out
 from omrgrade.registration.geometry import Pose
-from omrgrade.registration.slips import _further, box_steps, unslipped
+from omrgrade.registration.slips import _further, box_steps, further, unslipped
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,11 @@ def test_places_shared_between_moves_say_what_each_move_by_itself_does(laid):
 
 def test_a_page_that_lies_right_stays_and_one_that_is_a_row_off_comes_back(laid):
     template, scan, fit = laid
-    assert unslipped(scan, template, fit) is None
+    assert unslipped(fit, further(scan, template, fit)) is None
     for x, y in box_steps(template):
         off = moved(fit, x, y)
         _, verifying = shared_out(template, BENT_LANDMARKS)
-        back = unslipped(scan, template, judged(scan, off.pose, off.located, verifying))
+        there = judged(scan, off.pose, off.located, verifying)
+        back = unslipped(there, further(scan, template, there))
         assert back is not None
         assert np.allclose(back.page_to_scan / back.page_to_scan[2, 2], fit.pose.matrix, rtol=1e-6, atol=1e-4)

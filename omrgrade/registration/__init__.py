@@ -21,6 +21,8 @@ from omrgrade.registration import aruco, byhand, corners, page, reference, timin
 from omrgrade.registration.bylooks import fit_looks
 from omrgrade.registration.fitting import (
     FINE,
+    GOOD,
+    WHOLE,
     Fit,
     fit_bent,
     fit_fine,
@@ -31,7 +33,7 @@ from omrgrade.registration.fitting import (
 from omrgrade.registration.geometry import Array, Located, Pose, quarter_turns
 from omrgrade.registration.ownprint import better_move
 from omrgrade.registration.search import LIKE, likeness
-from omrgrade.registration.slips import box_steps, repeated, unslipped
+from omrgrade.registration.slips import Further, box_steps, further, repeated, unslipped
 
 Attempts = Iterator[Sequence[Located]]
 """Places where the page may be. Those of one attempt compete; the next is made only if none is it."""
@@ -64,6 +66,12 @@ METHODS: dict[str, Locate] = {
 }
 """method -> where the page may be, likeliest first; `RegistrationError` when there is no such place."""
 
+FIRST: dict[str, Callable[[Scan, Template], Sequence[Located]]] = {
+    "page": page.plainly,
+    "reference": page.plainly,
+}
+"""method -> where the page is looked for before all else, as that takes a tenth of the time."""
+
 MIN_FOUND = 0.5
 """Share of the verifying boxes, filled ones aside, that must be there at all."""
 _WORTH_BENDING = 2
@@ -72,7 +80,6 @@ _HOPEFUL = 0.25
 """Share of boxes that the less likely places must show on a flat page to be followed further."""
 _ALIKE = 0.7
 """Of the likest place's correlation with the page: places that are less like it are not followed further."""
-_WHOLE = 0.97  # share of the boxes: a page laid a row off has fewer
 _PART = 0.8  # share of the boxes in each part of a bent page: one bent on to the next row has fewer
 _SLIPS = 3
 """Rows or columns of boxes by which a page may be off."""
@@ -127,19 +134,23 @@ def survey(
     """`register`, but a page that is refused is shown, too."""
     refusal = RegistrationError("the sheet was not found", where=scan.source)
     best, accepted = Survey(fits=(), refusal=refusal), False
+    if template.fiducials.method in FIRST and not shown:
+        seen = _at_first_sight(scan, template, max_residual, flag_residual)
+        if seen is not None:
+            return seen
     method = partial(byhand.locate, shown=shown) if shown else METHODS[template.fiducials.method]
     try:
         for number, candidates in enumerate(method(scan, template)):
             fits = tuple(_fits(scan, template, candidates, hopeful=_HOPEFUL * (number > 1)))
             if not fits:
                 continue
-            fits = _unslipped(scan, template, fits)
-            problem = _problem(scan, template, fits[0], max_residual)
+            fits, best_further = _unslipped(scan, template, fits)
+            problem = _problem(scan, template, fits[0], max_residual, best_further)
             refusal = problem if problem and not number else refusal  # of the likeliest place
             better = not best.fits or rank(fits[0]) < rank(best.fits[0])
             if (problem is None and not accepted) or (better and accepted == (problem is None)):
                 best, accepted = Survey(fits=fits, refusal=problem), problem is None
-            sure = template.fiducials.method == "aruco" or best.fits[0].share > _WHOLE
+            sure = template.fiducials.method == "aruco" or best.fits[0].whole
             if accepted and sure and best.fits[0].residual <= min(flag_residual, _OFF):
                 break  # a page that lies badly, or without some of its boxes, may lie better elsewhere
     except RegistrationError as error:
@@ -149,6 +160,11 @@ def survey(
 
 def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hopeful: float) -> list[Fit]:
     """The candidates laid on the boxes, best first; bent only if needed and a flat page shows that many."""
+    looks: list[Fit] = []
+    if template.fiducials.looks and len(candidates) == 1:  # nothing to choose between
+        looks = [fit_looks(scan, template, candidates[0])]
+        if looks[0].whole and looks[0].residual < _OFF:
+            return looks
     flat = sorted((fit_flat(scan, template, located) for located in candidates), key=rank)
     if not flat or flat[0].share < hopeful:
         return flat
@@ -157,8 +173,8 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
     surely = template.fiducials.method == "aruco"  # no other page has these markers
     worth = flat[:1] if surely else _like_the_page(scan, template, flat)[:_WORTH_BENDING]
     if template.fiducials.looks:
-        looks = [fit_looks(scan, template, fit.located) for fit in worth]
-        if any(fit.share > _WHOLE and fit.residual < _OFF for fit in looks):
+        looks = looks or [fit_looks(scan, template, fit.located) for fit in worth]
+        if any(fit.whole and fit.residual < _OFF for fit in looks):
             return sorted([*looks, *flat], key=rank)
     bent = [fit_bent(scan, template, fit.located) for fit in worth]
     fits = sorted([*bent, *flat], key=rank)
@@ -169,21 +185,56 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
     return sorted([*looks, *fits], key=rank)
 
 
-def _unslipped(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[Fit, ...]:
-    """The fits, the best one moved by rows and columns of boxes for as long as more boxes are there then."""
+def _at_first_sight(
+    scan: Scan, template: Template, max_residual: float, flag_residual: float
+) -> Survey | None:
+    """The page where it plainly is, if that is clear at once: nearly all boxes lie well there."""
+    if not (candidates := FIRST[template.fiducials.method](scan, template)):
+        return None
+    fits = [fit for fit in _quick_fits(scan, template, candidates) if fit.share >= MIN_FOUND]
+    if not fits or not (fits[0].good and fits[0].whole and fits[0].residual <= min(flag_residual, _OFF)):
+        return None
+    moved, best = _unslipped(scan, template, tuple(fits))
+    clear = moved[0] is fits[0] and _problem(scan, template, fits[0], max_residual, best) is None
+    return Survey(fits=moved, refusal=None) if clear else None
+
+
+def _quick_fits(scan: Scan, template: Template, candidates: Sequence[Located]) -> list[Fit]:
+    """The candidates laid on the boxes as `_fits` does, best first, but without following print."""
+    if template.fiducials.looks and len(candidates) == 1:  # nothing to choose between
+        return [fit_looks(scan, template, candidates[0], follow=False)]
+    flat = sorted((fit_flat(scan, template, located) for located in candidates), key=rank)
+    if flat[0].good:
+        return flat if flat[0].residual <= FINE else [fit_fine(scan, template, flat[0]), *flat[1:]]
+    if not (
+        template.fiducials.looks or flat[0].slack > GOOD
+    ):  # where outlines must do, looks are too inexact
+        return []
+    worth = _like_the_page(scan, template, flat)[:1]
+    return [*(fit_looks(scan, template, fit.located, follow=False) for fit in worth), *flat]
+
+
+def _unslipped(
+    scan: Scan, template: Template, fits: tuple[Fit, ...]
+) -> tuple[tuple[Fit, ...], Further | None]:
+    """The fits, the best one moved by rows and columns of boxes for as long as more boxes are there then.
+
+    And where boxes are best one row or column further than that one has them, if that was looked for.
+    """
     if template.fiducials.method == "aruco":
-        return fits  # markers are like no others
+        return fits, None  # markers are like no others
     fits = _by_own_print(scan, template, fits)
     for _ in range(_SLIPS):
-        whole = fits[0].good and fits[0].share > _WHOLE
+        whole = fits[0].good and fits[0].share > WHOLE
         if fits[0].share < MIN_FOUND or (whole and not fits[0].by_looks):
-            break
-        moved = unslipped(scan, template, fits[0])
+            return fits, None
+        best = further(scan, template, fits[0])
+        moved = unslipped(fits[0], best)
         better = _fits(scan, template, [moved], hopeful=0.0) if moved else []
         if not better or rank(better[0]) >= rank(fits[0]):
-            break
+            return fits, best
         fits = (better[0], *fits[1:])
-    return fits
+    return fits, None
 
 
 def _by_own_print(scan: Scan, template: Template, fits: tuple[Fit, ...]) -> tuple[Fit, ...]:
@@ -200,13 +251,17 @@ def _like_the_page(scan: Scan, template: Template, fits: Sequence[Fit]) -> list[
 
     It tells sooner than boxes, and more of a curled page, of which no box is where a flat one has it.
     """
+    if len(fits) == 1 and fits[0].share > _HOPEFUL:
+        return [*fits]
     like = [likeness(scan.pixels, fit.located.page_to_scan, template) for fit in fits]
     least = max(LIKE, _ALIKE * max(like))
     kept = [(own, fit) for own, fit in zip(like, fits, strict=True) if own > least or fit.share > _HOPEFUL]
     return [fit for _, fit in sorted(kept, key=lambda pair: -pair[0] - pair[1].share)]
 
 
-def _problem(scan: Scan, template: Template, fit: Fit, max_residual: float) -> RegistrationError | None:
+def _problem(
+    scan: Scan, template: Template, fit: Fit, max_residual: float, best: Further | None
+) -> RegistrationError | None:
     """Why this is not the page, all of it; None if it is."""
     if fit.share < MIN_FOUND:
         return RegistrationError(
@@ -227,13 +282,13 @@ def _problem(scan: Scan, template: Template, fit: Fit, max_residual: float) -> R
             received=f"residual {fit.residual:.1f} mm",
         )
     bent = fit.pose.bend is not None and not fit.by_looks and template.fiducials.method != "aruco"
-    if bent and fit.share < _WHOLE and worst_part(scan, template, fit) < _PART:
+    if bent and fit.share < WHOLE and worst_part(scan, template, fit) < _PART:
         return RegistrationError(
             "boxes are missing in a part of the page",
             where=scan.source,
             fix="lay it flat, with nothing on it",
         )
-    if fit.by_looks and fit.share < _WHOLE and repeated(scan, template, fit):
+    if fit.by_looks and fit.share < WHOLE and repeated(fit, best or further(scan, template, fit)):
         return RegistrationError(
             "the boxes of this template may be any of a table's", where=scan.source, fix="is it another sheet"
         )

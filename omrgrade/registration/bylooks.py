@@ -11,35 +11,63 @@ from omrgrade.records import Scan, Template
 from omrgrade.registration.bending import fit_bend
 from omrgrade.registration.fitting import (
     BENT_LANDMARKS,
+    FINE,
+    LANDMARKS,
     VERIFY,
     Fit,
     follow_print,
     judged,
     nearer,
+    rank,
     shared_out,
 )
 from omrgrade.registration.geometry import Located, Pose, refine
-from omrgrade.registration.looks import learned_landmarks
+from omrgrade.registration.looks import Flat, learned_landmarks, look_landmarks
 from omrgrade.registration.outlines import outlines
+from omrgrade.registration.slips import box_steps
 
 _LOOSE = 20.0  # stiffness of a bend by looks, which are told less exactly than outlines
 
 
-def fit_looks(scan: Scan, template: Template, located: Located) -> Fit:
-    """A homography and a bend, of boxes first by their rows and then alone."""
-    size = (template.page_width, template.page_height)
+def fit_looks(scan: Scan, template: Template, located: Located, *, follow: bool = True) -> Fit:
+    """A homography and a bend, of boxes as they are, or where that does not show all, first of their rows.
+
+    follow: whether print is then followed.
+    """
     located = nearer(scan, template, located)
+    start = Pose(matrix=located.page_to_scan)
+    fit = _fitted(scan, template, located, start)
+    if not follow or (fit.good and fit.whole):
+        return fit
+    rows = _reaches(template)[1]
+    start = follow_print(scan, template, start, ((60.0, rows, 0.0), (45.0, rows, 0.0)))
+    return min(fit, _fitted(scan, template, located, start), key=rank)
+
+
+def _fitted(scan: Scan, template: Template, located: Located, pose: Pose) -> Fit:
+    """The page laid on its boxes, which are about where `pose` puts them; judged by others than fitted."""
     fitting, verifying = shared_out(template, BENT_LANDMARKS)
-    contrast, wide, rows = located.contrast, *_reaches(template)
-    steps = ((60.0, rows, 0.0), (45.0, rows, 0.0))
-    pose = follow_print(scan, template, Pose(matrix=located.page_to_scan), steps)
+    wide, _ = _reaches(template)
+    flat = Flat.of(scan.pixels, pose, outlines(template), room=_room(template), contrast=located.contrast)
     for reach in sorted({wide, max(wide / 2, 1.0), max(wide / 4, 1.0)}, reverse=True):
-        seen, _ = learned_landmarks(scan.pixels, pose, fitting, reach=reach, contrast=contrast)
+        seen, looks = learned_landmarks(flat, pose, fitting[:LANDMARKS], reach=reach)  # these span the page
         pose = Pose(matrix=refine(pose.matrix, [seen], trust=0.5))
-    seen, _ = learned_landmarks(scan.pixels, pose, fitting, reach=VERIFY, contrast=contrast)
+    seen, looks = learned_landmarks(flat, pose, fitting, reach=VERIFY)
+    marks = look_landmarks(looks, pose, verifying, reach=VERIFY)
+    fit = replace(judged(scan, pose, located, verifying, marks), looks=looks)
+    if fit.residual <= FINE and fit.good:
+        return fit
+    size = (template.page_width, template.page_height)
     pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
-    marks, looks = learned_landmarks(scan.pixels, pose, verifying, reach=VERIFY, contrast=contrast)
-    return replace(judged(scan, pose, located, verifying, marks), looks=looks)
+    marks = replace(marks, shifts=marks.shifts - pose.shifted(marks.points))
+    return min(fit, replace(judged(scan, pose, located, verifying, marks), looks=looks), key=rank)
+
+
+@lru_cache(maxsize=8)
+def _room(template: Template) -> float:
+    """mm round boxes that are looked at, the next row of boxes included."""
+    steps = [max(abs(x), abs(y)) for x, y in box_steps(template)]
+    return max(steps, default=0.0) + 2 * VERIFY
 
 
 @lru_cache(maxsize=8)

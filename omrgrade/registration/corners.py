@@ -223,7 +223,7 @@ def _confirmed(scan: Scan, wanted: Fiducials, matrix: Array, marks: int) -> tupl
             own = (
                 STRAY / 2 * float(np.ptp(centres)) if reach == _FAR and scores[n] <= LIKE else min(reach, 2.5)
             )
-            shift, scores[n], contrasts[n] = seek_mark(scan.pixels, pose, picture, box, own)
+            shift, scores[n], contrasts[n] = seek_mark(scan.pixels, pose.matrix, picture, box, own)
             moved[n] += shift
         good = scores > LIKE
         if reach != 2.5 and good.sum() > marks:  # one found from afar must be as like as the others

@@ -41,6 +41,11 @@ _ALL_SOFT = 0.3  # stiffness of the last bend, when wrong landmarks have been to
 _ENOUGH = 8  # patches: fewer do not tell a homography
 _SLACK = 0.03  # of a bubble's side
 _ALL_THERE = 0.9  # share of the boxes that a flat page shows
+WHOLE = 0.97
+"""Share of the boxes: a page laid a row off has fewer."""
+_NEARLY = (
+    0.95  # the same for boxes that lie well and are told by looks: a look is not quite that of every box
+)
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
 _FEW = 4  # boxes: fewer in a part say nothing
 
@@ -66,6 +71,11 @@ class Fit:
     def good(self) -> bool:
         """Whether there is nothing to gain."""
         return self.residual <= max(GOOD, self.slack) and self.share >= _ALL_THERE
+
+    @property
+    def whole(self) -> bool:
+        """Whether so many boxes are there that the page need not be looked for elsewhere."""
+        return self.share > (_NEARLY if self.by_looks and self.good else WHOLE)
 
 
 def rank(fit: Fit) -> float:
@@ -187,18 +197,26 @@ def _landmarks(
 
 
 def judged(
-    scan: Scan, pose: Pose, located: Located, boxes: Sequence[Outline], marks: Landmarks | None = None
+    scan: Scan,
+    pose: Pose,
+    located: Located,
+    boxes: Sequence[Outline],
+    marks: Landmarks | None = None,
+    dark: NDArray[np.bool_] | None = None,
 ) -> Fit:
     """How far these boxes lie from where they should, over the page and in its worst part.
 
     A box that is not there counts as far off, unless it is filled and so hides its outline: a page of which
-    a part is covered, folded over or badly curled is not to be read.
+    a part is covered, folded over or badly curled is not to be read. marks, dark (n,): how far boxes lie off
+    and which are filled, where that is known.
     """
     if marks is None:
         marks = box_landmarks(scan.pixels, pose, boxes, reach=VERIFY, contrast=located.contrast)
     seen = np.asarray(np.isfinite(marks.shifts).all(axis=1))
     expected = seen.copy()
-    if lost := [box for box, there in zip(boxes, seen.tolist(), strict=True) if not there]:
+    if dark is not None:
+        expected |= ~dark
+    elif lost := [box for box, there in zip(boxes, seen.tolist(), strict=True) if not there]:
         expected[~seen] = ~filled(scan.pixels, pose, lost, contrast=located.contrast)
     if not expected.any():
         return Fit(pose=pose, located=located, residual=VERIFY, seen=0, share=0.0)
@@ -254,5 +272,5 @@ def every_box(scan: Scan, template: Template, fit: Fit) -> Landmarks:
     """How far each box of a template, in order, lies from where the fit puts it; nan where it is not seen."""
     where, boxes, contrast = fit.pose, outlines(template), fit.located.contrast
     if fit.looks is not None:
-        return look_landmarks(scan.pixels, where, boxes, fit.looks, reach=VERIFY, contrast=contrast)
+        return look_landmarks(fit.looks, where, boxes, reach=VERIFY)
     return box_landmarks(scan.pixels, where, boxes, reach=VERIFY, contrast=contrast)

@@ -89,6 +89,15 @@ def median(values: Array) -> float:
     return float((low + high) / 2)
 
 
+def percentile(values: NDArray[np.uint8], share: float) -> float:
+    """What `np.percentile` says of bytes, n > 0, by counting them: in up to a hundredth of its time."""
+    count = cv2.calcHist([np.ascontiguousarray(values)], [0], None, [256], [0, 256]).ravel()
+    upto, place = np.cumsum(count.astype(np.int64)), share / 100 * (values.size - 1)
+    least = int(place)
+    low, high = np.searchsorted(upto, [least, min(least + 1, values.size - 1)], side="right").tolist()
+    return float(low + (high - low) * (place - least))
+
+
 def refine(matrix: Array, seen: list[Landmarks], *, trust: float = _TRUST, perspective: bool = True) -> Array:
     """Correct a homography page mm -> scan px so that it fits the landmarks.
 

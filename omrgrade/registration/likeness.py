@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Template
-from omrgrade.registration.geometry import Array, Landmarks, Pose
+from omrgrade.registration.geometry import Array, Landmarks, Pose, percentile
 from omrgrade.registration.outlines import outlines
 
 PX = 4.0
@@ -52,20 +52,20 @@ class View:
         return cls(pixels=np.asarray(small, np.uint8), factor=factor)
 
     def contrast(self, pose: Pose, page: tuple[float, float]) -> float:
-        """Grey levels between paper and print."""
-        darker = _darker(self._grey(pose, page))
-        rim = round(RIM * PX)
-        return max(float(np.percentile(darker[rim:-rim:2, rim:-rim:2], 98)), 10.0)
+        """Grey levels between paper and print, of every other px."""
+        darker = _darker(self._grey(pose, page, PX / 2), 4)
+        rim = round(RIM * PX / 2)
+        return max(percentile(darker[rim:-rim, rim:-rim], 98), 10.0)
 
     def flattened(self, pose: Pose, page: tuple[float, float]) -> Grey:
         """The page of that size, mm, and `RIM` round it, as ink (0 paper .. 255 print) at `PX`."""
         return ink(self._grey(pose, page))
 
-    def _grey(self, pose: Pose, page: tuple[float, float]) -> Grey:
-        width, height = (round((side + 2 * RIM) * PX) for side in page)
+    def _grey(self, pose: Pose, page: tuple[float, float], px: float = PX) -> Grey:
+        width, height = (round((side + 2 * RIM) * px) for side in page)
         step = 16
         x, y = np.meshgrid(np.arange(width // step + 2.0), np.arange(height // step + 2.0))
-        points = np.stack([x, y], axis=-1) * (step / PX) + (0.5 / PX - RIM)
+        points = np.stack([x, y], axis=-1) * (step / px) + (0.5 / px - RIM)
         coarse = ((pose(points) + 0.5) / self.factor - 0.5).astype(np.float32)
         scale = np.array([[1 / step, 0, 0], [0, 1 / step, 0]], np.float32)
         where = cv2.warpAffine(coarse, scale, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -77,13 +77,15 @@ def ink(grey: Grey) -> Grey:
     """What is darker than the paper round it, at `PX`: 0 paper .. 255 print; shadows are evened out."""
     darker = _darker(grey)
     # A line is thinner than what pupils fill: clipped at a line's darkness, fillings do not outweigh it.
-    full = max(float(np.percentile(darker[::3, ::3], 97)) * 0.6, 12.0)
+    full = max(percentile(darker[::3, ::3], 97) * 0.6, 12.0)
     return cv2.convertScaleAbs(cv2.GaussianBlur(darker, (0, 0), 0.7), alpha=255 / full)
 
 
-def _darker(grey: Grey) -> Grey:
+def _darker(grey: Grey, patch: int = 8) -> Grey:
+    """How much darker than the paper round it each px is; patch: px in each of which there is paper."""
     height, width = grey.shape
-    small = cv2.resize(grey, (max(width // 8, 1), max(height // 8, 1)), interpolation=cv2.INTER_AREA)
+    size = (max(width // patch, 1), max(height // patch, 1))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (7, 7))
     return np.asarray(cv2.subtract(cv2.resize(paper, (width, height)), grey), np.uint8)
 

@@ -2,19 +2,23 @@
 
 Templates written for other programs say where a bubble is, but not its exact size, and print may be pale,
 thick or have letters in it. The median of all boxes shows an empty one, as most are; the two lines that stand
-in it symmetrically say where its middle is; and each box is then compared with it.
+in it symmetrically say where its middle is; and each box is then compared with it. All boxes of a size are
+compared side by side: at their size a call costs more than its work.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from omrgrade.placing import project
 from omrgrade.registration.geometry import Array, Landmarks, Pose
 from omrgrade.registration.outlines import Outline
 
@@ -25,65 +29,127 @@ LIKE = 0.45
 FEWEST = 8
 """Boxes of one size: of fewer there is no telling what an empty one looks like."""
 
+_SMALL = 4.5  # mm: larger boxes are looked at the more coarsely, the larger they are,
+_FEWEST_PX = 3.0  # but not at less than this, px per mm
 _BLUR = 0.13  # mm
+_DARKEST = 0.7  # of the contrast: what is darker counts no more
+_NEAR = 0.06  # correlation that the farthest place must have more than the nearest, as of patches of print
 _LINE = 0.008  # of the contrast: lines of an empty box that stand out less are none
 _FLANK = 0.45  # mm from the middle of a line to the paper beside it;
 _THICK = 0.06  # of the side, if that is more: large bubbles are drawn with thick lines
+_FLAT = 0.02  # of the contrast: what varies less is no box
 _SAMPLE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-_COMPARED = cv2.TM_CCOEFF_NORMED
-_LARGE = 80  # px of a look's side from which on it is first looked for at a quarter, not half, of its size
+_COARSER = 2  # px of a box's picture a px of the copy on which it is first looked for
+_AT_ONCE = 96  # boxes side by side: their pictures stay near the processor
 _STEP = 1 / 16  # mm between places of a middle that are tried
 _SIZES = np.linspace(0.65, 1.35, 29)  # of what the template says
 
+Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Size = tuple[float, float]
 """Width and height of boxes, mm."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
     """What an empty box looks like."""
 
-    picture: Floats  # (h, w) at `PX`: 0 paper .. 1 print
+    picture: Grey  # (h, w) at `_px` of its size: 0 paper .. 255 print as dark as counts
     middle: tuple[float, float]  # mm (x, y) from the picture's middle to the box's
 
 
-Looks = Mapping[Size, Look]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flat:
+    """The part of a scan with a page's boxes, laid flat where they are about: all are cut out of it."""
+
+    pixels: Grey  # the scan
+    matrix: Array  # (3, 3) page mm -> scan px
+    corners: tuple[float, float, float, float]  # left, top, right, bottom of that part, page mm
+    contrast: float  # grey levels between paper and print
+    _laid: dict[float, Grey] = field(default_factory=dict)  # by px per mm
+
+    @classmethod
+    def of(cls, pixels: Grey, pose: Pose, boxes: Sequence[Outline], *, room: float, contrast: float) -> Flat:
+        """The part with these boxes and `room` mm round their looks, as `pose` lays it."""
+        places = np.array([(b.rect.x, b.rect.y, b.rect.right, b.rect.bottom) for b in boxes]).reshape(-1, 4)
+        beyond = max((float(_around(size).max()) for size in _by_size(boxes)), default=0.0) + room
+        left, top = (places[:, :2].min(axis=0, initial=1e4) - beyond).tolist()
+        right, bottom = (places[:, 2:].max(axis=0, initial=0) + beyond).tolist()
+        return cls(
+            pixels=pixels, matrix=pose.matrix, corners=(left, top, right, bottom), contrast=contrast
+        )  # fmt: skip
+
+    def cut(self, pose: Pose, centres: Array, size: Size, reach: float) -> tuple[Grey, Array]:
+        """Boxes of a size where `pose` puts these centres (n, 2) mm, and `reach` mm round their looks.
+
+        (n, h, w), 0 paper .. 255 print; and where the middles of these pictures are, (n, 2) mm of `matrix`.
+        """
+        px, laid = _px(size), self._at(_px(size))
+        columns, rows = _even(2 * (_around(size) + reach) * px)
+        there = project(
+            np.asarray(np.linalg.solve(self.matrix, pose.matrix), np.float64), centres + pose.shifted(centres)
+        )
+        half = (np.array([columns, rows]) - 1) / 2
+        first = np.rint((there - self.corners[:2]) * px - 0.5 - half).astype(int)
+        first = np.clip(first, 0, np.array(laid.shape[::-1]) - (columns, rows))
+        boxes = sliding_window_view(laid, (rows, columns))[first[:, 1], first[:, 0]]
+        middles = (first + half + 0.5) / px + self.corners[:2]
+        return _darkness(boxes, self.contrast), middles
+
+    def _at(self, px: float) -> Grey:
+        """That part of the page, flat and a little blurred."""
+        if px not in self._laid:
+            left, top, right, bottom = self.corners
+            size = max(round((right - left) * px), 1), max(round((bottom - top) * px), 1)
+            to_page = np.array([[1 / px, 0, left + 0.5 / px], [0, 1 / px, top + 0.5 / px], [0, 0, 1]])
+            grey = cv2.warpPerspective(
+                self.pixels, self.matrix @ to_page, size, flags=_SAMPLE, borderMode=cv2.BORDER_REPLICATE
+            )
+            self._laid[px] = np.asarray(cv2.GaussianBlur(grey, (0, 0), _BLUR * px), np.uint8)
+        return self._laid[px]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looks:
+    """What empty boxes look like on a page, by their size, and the page."""
+
+    flat: Flat
+    sizes: Mapping[Size, Look]
 
 
 def learned_landmarks(
-    pixels: NDArray[np.uint8], pose: Pose, boxes: Sequence[Outline], *, reach: float, contrast: float
+    flat: Flat, pose: Pose, boxes: Sequence[Outline], *, reach: float
 ) -> tuple[Landmarks, Looks]:
     """Look for boxes within `reach` mm of where `pose` puts them, like `box_landmarks`; and their looks.
 
     All axes of a box stand together: shifts are nan where it does not look like an empty one.
     """
-    shifts, looks = np.full((len(boxes), 2), np.nan), {}
+    centres, looks = _centres(boxes), {}
+    there = np.full((len(boxes), 2), np.nan)
     for size, own in _by_size(boxes).items():
         if len(own) >= FEWEST:
-            pictures = _pictures(pixels, pose, _centres([boxes[n] for n in own]), size, reach, contrast)
-            look = _learned(pictures, size, reach)
-            if look is not None:
-                looks[size], shifts[own] = look, _shifts(pictures, look)
-    return Landmarks(points=_centres(boxes), shifts=shifts), looks
+            pictures, middles = flat.cut(pose, centres[own], size, reach)
+            if learned := _learned(pictures, size, reach):
+                looks[size], shifts = learned
+                there[own] = middles + shifts
+    return _landmarks(flat, pose, centres, there), Looks(flat=flat, sizes=looks)
 
 
-def look_landmarks(
-    pixels: NDArray[np.uint8],
-    pose: Pose,
-    boxes: Sequence[Outline],
-    looks: Looks,
-    *,
-    reach: float,
-    contrast: float,
-) -> Landmarks:
+def look_landmarks(looks: Looks, pose: Pose, boxes: Sequence[Outline], *, reach: float) -> Landmarks:
     """Look for boxes that look like these within `reach` mm of where `pose` puts them."""
-    shifts = np.full((len(boxes), 2), np.nan)
+    centres = _centres(boxes)
+    there = np.full((len(boxes), 2), np.nan)
     for size, own in _by_size(boxes).items():
-        if size in looks:
-            pictures = _pictures(pixels, pose, _centres([boxes[n] for n in own]), size, reach, contrast)
-            shifts[own] = _shifts(pictures, looks[size])
-    return Landmarks(points=_centres(boxes), shifts=shifts)
+        if size in looks.sizes:
+            pictures, middles = looks.flat.cut(pose, centres[own], size, reach)
+            there[own] = middles + _shifts(pictures, looks.sizes[size], _px(size))
+    return _landmarks(looks.flat, pose, centres, there)
+
+
+def _landmarks(flat: Flat, pose: Pose, centres: Array, there: Array) -> Landmarks:
+    """Boxes (n, 2) mm that are there, (n, 2) mm of the flat part, as seen from where `pose` puts them."""
+    back = project(np.asarray(np.linalg.solve(pose.matrix, flat.matrix), np.float64), there)
+    return Landmarks(points=centres, shifts=back - centres - pose.shifted(centres))
 
 
 def _by_size(boxes: Sequence[Outline]) -> dict[Size, list[int]]:
@@ -103,131 +169,199 @@ def _around(size: Size) -> Array:
     return np.array(size) / 2 + 0.35 * min(size) + 0.3
 
 
+def _px(size: Size) -> float:
+    """px per mm at which boxes of a size are looked at."""
+    return max(PX * min(_SMALL / min(size), 1.0), _FEWEST_PX)
+
+
+def _even(sides: Array) -> tuple[int, int]:
+    """Sides in whole px of the coarser copy."""
+    columns, rows = (round(side / _COARSER) * _COARSER for side in sides.tolist())
+    return columns, rows
+
+
+def _darkness(boxes: Grey, contrast: float) -> Grey:
+    """Boxes (n, h, w) grey -> 0 paper .. 255 print as dark as counts; most of each is paper."""
+    sample = boxes[:, ::3, ::3].reshape(len(boxes), -1).astype(np.uint16)  # ranked faster than bytes
+    rank = int(0.85 * (sample.shape[1] - 1))
+    paper = np.partition(sample, rank, axis=1)[:, rank].astype(np.uint8)[:, None, None]
+    darker = np.maximum(paper, boxes) - boxes
+    scaled = cv2.convertScaleAbs(darker.reshape(-1, boxes.shape[2]), alpha=255 / (_DARKEST * contrast))
+    return np.asarray(scaled, np.uint8).reshape(boxes.shape)
+
+
 # ---------------------------------------------------------------- learning a look
 
 
-def _learned(pictures: Floats, size: Size, reach: float) -> Look | None:
-    """What an empty box looks like, of pictures (n, h, w) in which one is within `reach` mm of the middle."""
-    look = _cut(_median(pictures), size, reach)
-    if look is None:
+def _learned(pictures: Grey, size: Size, reach: float) -> tuple[Look, Array] | None:
+    """What an empty box looks like, of pictures (n, h, w) in which one is within `reach` mm of the middle.
+
+    And how far each is from its picture's middle, (n, 2) mm, nan where there is none.
+    """
+    found = _cut(_median(pictures), size, reach)
+    if found is None:
         return None
-    shifts = _shifts(pictures, look) * PX
+    shifts = _shifts(pictures, found[0], _px(size))
     sure = np.flatnonzero(np.isfinite(shifts[:, 0]))
     if len(sure) < FEWEST / 2:
         return None
-    return _cut(_median(np.stack([_moved(pictures[n], *shifts[n]) for n in sure])), size, reach)
+    moved = np.stack([_moved(pictures[n], *(shifts[n] * _px(size))) for n in sure])
+    found = _cut(_median(moved), size, reach)
+    return None if found is None else (found[0], shifts + found[1])
 
 
-def _cut(empty: Floats, size: Size, reach: float) -> Look | None:
-    """The box in a picture of an empty one; None if there are no lines."""
-    middle = _middle(empty, size, reach)
+def _cut(empty: Floats, size: Size, reach: float) -> tuple[Look, tuple[float, float]] | None:
+    """The box in a picture of an empty one, and how far off it is, mm; None if there are no lines."""
+    px = _px(size)
+    middle = _middle(empty / np.float32(255 / _DARKEST), size, reach)
     if middle is None:
         return None
-    columns, rows = (round(2 * side * PX) for side in _around(size))
-    centre = [(side - 1) / 2 + off * PX for side, off in zip(empty.shape[::-1], middle, strict=True)]
+    columns, rows = _even(2 * _around(size) * px)
+    centre = [(side - 1) / 2 + off * px for side, off in zip(empty.shape[::-1], middle, strict=True)]
     left, top = (round(at - (side - 1) / 2) for at, side in zip(centre, (columns, rows), strict=True))
     left = min(max(left, 0), empty.shape[1] - columns)
     top = min(max(top, 0), empty.shape[0] - rows)
     picture = np.ascontiguousarray(empty[top : top + rows, left : left + columns])
-    if float(picture.std()) < 0.02:
+    if float(picture.std()) < _FLAT * 255 / _DARKEST:
         return None
     off = (centre[0] - left - (columns - 1) / 2, centre[1] - top - (rows - 1) / 2)
-    return Look(picture=picture, middle=(off[0] / PX, off[1] / PX))
+    return Look(picture=np.rint(picture).astype(np.uint8), middle=(off[0] / px, off[1] / px)), middle
 
 
-def _pictures(
-    pixels: NDArray[np.uint8], pose: Pose, centres: Array, size: Size, reach: float, contrast: float
-) -> Floats:
-    """Boxes of a size and `reach` mm round their looks (n, h, w): 0 paper .. 1 print."""
-    columns, rows = (round(2 * side * PX) for side in _around(size) + reach)
-    boxes = np.empty((len(centres), rows, columns), np.float32)
-    to_page = np.diag([1 / PX, 1 / PX, 1])
-    for box, middle in zip(boxes, centres + pose.shifted(centres), strict=True):
-        to_page[:2, 2] = middle - (np.array([columns, rows]) - 1) / 2 / PX
-        box[:] = cv2.warpPerspective(pixels, pose.matrix @ to_page, (columns, rows), flags=_SAMPLE,
-                                     borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-    sample = boxes[:, ::3, ::3].reshape(len(boxes), -1)
-    rank = int(0.85 * (sample.shape[1] - 1))
-    paper = np.partition(sample, rank, axis=1)[:, rank, None, None]
-    dark = np.clip((paper - boxes) / np.float32(contrast), 0, 0.7)
-    for box in dark:
-        cv2.GaussianBlur(box, (0, 0), _BLUR * PX, dst=box)
-    return np.asarray(dark, np.float32)
-
-
-def _median(pictures: Floats) -> Floats:
-    """(h, w) the median of pictures (n, h, w); sorting is an eighth of what `np.median` does for it."""
-    ranked = np.sort(pictures.reshape(len(pictures), -1).T, axis=1)
+def _median(pictures: Grey) -> Floats:
+    """(h, w) the median of pictures (n, h, w); sorting words is a fraction of what `np.median` does."""
+    ranked = np.sort(pictures.reshape(len(pictures), -1).T.astype(np.uint16), axis=1).astype(np.float32)
     middle = (ranked[:, (len(pictures) - 1) // 2] + ranked[:, len(pictures) // 2]) / np.float32(2)
     return np.asarray(middle.reshape(pictures.shape[1:]), np.float32)
 
 
-def _middle(empty: Floats, size: tuple[float, float], reach: float) -> tuple[float, float] | None:
+def _middle(empty: Floats, size: Size, reach: float) -> tuple[float, float] | None:
     """Where the middle of an empty box is from the middle of its picture, mm; None if there are no lines."""
-    x = _symmetric(empty.mean(axis=0), size[0], reach)  # along whole columns: it may be off in y
+    px = _px(size)
+    x = _symmetric(empty.mean(axis=0), size[0], reach, px)  # along whole columns: it may be off in y
     if x is None:
         return None
-    column, near = (empty.shape[1] - 1) / 2 + x * PX, size[0] * PX / 5
+    column, near = (empty.shape[1] - 1) / 2 + x * px, size[0] * px / 5
     strip = empty[:, max(round(column - near), 0) : round(column + near) + 1]
-    y = _symmetric(strip.mean(axis=1), size[1], reach)
+    y = _symmetric(strip.mean(axis=1), size[1], reach, px)
     return None if y is None else (x, y)
 
 
-def _symmetric(profile: Floats, side: float, reach: float) -> float | None:
+def _symmetric(profile: Floats, side: float, reach: float, px: float) -> float | None:
     """Where two lines about `side` mm apart have their middle, mm from the profile's; or None."""
     middle = (len(profile) - 1) / 2
     step = np.arange(len(profile))
-    flank = max(round(max(_FLANK, _THICK * side) * PX), 2)
+    flank = max(round(max(_FLANK, _THICK * side) * px), 2)
     line = profile - np.maximum(np.roll(profile, flank), np.roll(profile, -flank))
     least = max(_LINE, 0.25 * float(line[flank:-flank].max(initial=0.0)))
     shifts = np.arange(-reach, reach + 1e-9, _STEP)
-    ends = middle + (shifts[:, None, None] + np.array([-1, 1]) * _SIZES[:, None] * side / 2) * PX
+    ends = middle + (shifts[:, None, None] + np.array([-1, 1]) * _SIZES[:, None] * side / 2) * px
     seen = (ends[..., 0] >= flank) & (ends[..., 1] <= len(profile) - 1 - flank)
     score = np.interp(ends, step, line).min(axis=2) * (1 - 0.3 * abs(np.log(_SIZES)))
     score *= 1 - 0.2 * abs(shifts[:, None]) / max(reach, 0.1)
+    score *= _mirrored(profile, middle + shifts * px, round(side * px * 0.6))[:, None]
     score = np.where(seen, score, -np.inf)
     best = int(score.argmax())
     return float(shifts[best // len(_SIZES)]) if score.flat[best] > least else None
 
 
+def _mirrored(profile: Floats, places: Array, half: int) -> Array:
+    """How like its mirror image (0-1) a profile is round each place (n,), `half` px to both sides.
+
+    A line and a stroke of the letter beside it are as far apart as two lines may be; nothing else is alike.
+    """
+    away, step = np.arange(1, half + 1) - 0.5, np.arange(len(profile))
+    left, right = (np.interp(places[:, None] + side * away, step, profile) for side in (-1, 1))
+    left, right = (part - part.mean(axis=1, keepdims=True) for part in (left, right))
+    spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
+    return np.asarray(np.maximum((left * right).sum(axis=1) / np.maximum(spread, 1e-9), 0.05))
+
+
 # ---------------------------------------------------------------- finding a look
 
 
-def _shifts(pictures: Floats, look: Look) -> Array:
+def _shifts(pictures: Grey, look: Look, px: float) -> Array:
     """How far boxes are from the middles of pictures (n, h, w): (n, 2) mm, nan where there is none."""
-    rows, columns = look.picture.shape
-    factor = 2 if min(rows, columns) < _LARGE else 4
-    coarse = _coarser(look.picture, factor)
-    result = np.full((len(pictures), 2), np.nan)
-    for own, picture in zip(result, pictures, strict=True):
-        _, _, _, at = cv2.minMaxLoc(cv2.matchTemplate(_coarser(picture, factor), coarse, _COMPARED))
-        left, top = (max(factor * (place - 1), 0) for place in at)
-        near = picture[top : top + rows + 2 * factor, left : left + columns + 2 * factor]
-        like = cv2.matchTemplate(near, look.picture, _COMPARED)
-        _, score, _, (x, y) = cv2.minMaxLoc(like)
-        if score > LIKE:
-            own[:] = left + x + _vertex(like[y], x), top + y + _vertex(like[:, x], y)
-    middle = (np.array(pictures.shape[:0:-1]) - (columns, rows)) / 2
-    return (result - middle) / PX + look.middle
+    found = [_places(pictures[own], look.picture) for own in _shares(len(pictures))]
+    middle = (np.array(pictures.shape[:0:-1]) - look.picture.shape[::-1]) / 2
+    return (np.concatenate(found) - middle) / px + look.middle
 
 
-def _coarser(picture: Floats, factor: int) -> Floats:
-    rows, columns = (side // factor for side in picture.shape)
-    even = picture[: rows * factor, : columns * factor]
-    return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+def _shares(count: int) -> Iterator[slice]:
+    for first in range(0, count, _AT_ONCE):
+        yield slice(first, first + _AT_ONCE)
 
 
-def _vertex(values: Floats, at: int) -> float:
-    """Where a parabola through the peak `at` and its neighbours peaks, in steps from it; 0 at the end."""
-    if not 0 < at < len(values) - 1:
-        return 0.0
-    before, peak, after = values[at - 1 : at + 2].tolist()
+def _places(pictures: Grey, look: Grey) -> Array:
+    """The top left corner (n, 2) px of what is most like a look in pictures (n, h, w); nan where none is.
+
+    First on a coarser copy, then to a part of a px where it was best there. Pencil is taken for no darker
+    than print: a pale box would else go unseen beside one that is filled.
+    """
+    pictures = np.minimum(pictures, look.max())
+    most = np.array(pictures.shape[:0:-1]) - look.shape[::-1]
+    first = np.clip(np.rint(_roughly(pictures, look)), 0, most).astype(int)
+    inside = ((first > 0) & (first < most)).T
+    windows = sliding_window_view(pictures, look.shape, axis=(1, 2))
+    flat = look.ravel().astype(np.float32) - np.float32(look.mean())
+    numbers = np.arange(len(pictures))
+
+    def like(x: int, y: int) -> Floats:
+        at = np.clip(first + np.array([x, y]), 0, most)
+        seen = windows[numbers, at[:, 1], at[:, 0]].reshape(len(pictures), -1).astype(np.float32)
+        spread = np.einsum("ij,ij->i", seen, seen) - seen.sum(axis=1) ** 2 / len(flat)
+        return np.asarray(seen @ flat / np.sqrt(np.maximum(spread, 1.0) * (flat @ flat)), np.float32)
+
+    here = like(0, 0)
+    moved = [_vertex(like(-x, -y), here, like(x, y)) for x, y in ((1, 0), (0, 1))]
+    result = first + np.where(inside, moved, 0.0).T
+    return np.where((here > LIKE)[:, None], result, np.nan)
+
+
+def _roughly(pictures: Grey, look: Grey) -> Array:
+    """The top left corner (n, 2) px of what is most like a look in pictures (n, h, w), on a coarser copy."""
+    small, coarse = _coarser(pictures), _coarser(look[None])[0]
+    tall = small.reshape(-1, small.shape[2])
+    like = cv2.matchTemplate(tall, coarse, cv2.TM_CCOEFF_NORMED)  # places across two pictures come to nothing
+    beyond = np.full((coarse.shape[0] - 1, like.shape[1]), -1, np.float32)
+    each = np.concatenate([like, beyond]).reshape(len(small), small.shape[1], -1)
+    each = each[:, : small.shape[1] - coarse.shape[0] + 1] - _nearness(small.shape[1:], coarse.shape)
+    rows, columns = np.divmod(each.reshape(len(each), -1).argmax(axis=1), each.shape[2])
+    numbers, last = np.arange(len(each)), np.array(each.shape[:0:-1]) - 1
+
+    def at(x: int, y: int) -> Floats:
+        return np.asarray(each[numbers, np.clip(rows + y, 0, last[1]), np.clip(columns + x, 0, last[0])])
+
+    here = at(0, 0)
+    x, y = (_vertex(at(-x, -y), here, at(x, y)) for x, y in ((1, 0), (0, 1)))
+    x, y = (np.where((p > 0) & (p < e), v, 0) for p, e, v in zip((columns, rows), last, (x, y), strict=True))
+    return np.stack([columns + x, rows + y], axis=1) * _COARSER
+
+
+@lru_cache(maxsize=64)
+def _nearness(picture: tuple[int, ...], look: tuple[int, ...]) -> Floats:
+    """What each place of a look in a picture of these shapes is too far from the middle to be preferred."""
+    down, across = (np.linspace(-1, 1, whole - part + 1) for whole, part in zip(picture, look, strict=True))
+    return np.asarray(_NEAR * (down[:, None] ** 2 + across**2), np.float32)
+
+
+def _coarser(pictures: Grey) -> Grey:
+    """Pictures (n, h, w), of even sides, at half of their size."""
+    count, rows, columns = pictures.shape
+    size = columns // _COARSER, count * rows // _COARSER
+    small = cv2.resize(pictures.reshape(-1, columns), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8).reshape(count, rows // _COARSER, -1)
+
+
+def _vertex(before: Floats, peak: Floats, after: Floats) -> Floats:
+    """Where parabolas through peaks (n,) and their neighbours peak, in steps from them, -1 to 1."""
     curve = 2 * peak - before - after
-    return float((after - before) / (2 * curve)) if curve > 1e-9 else 0.0
+    steps = np.where(curve > 1e-9, (after - before) / (2 * np.maximum(curve, 1e-9)), 0)
+    return np.asarray(np.clip(steps, -1, 1), np.float32)
 
 
-def _moved(picture: Floats, x: float, y: float) -> Floats:
+def _moved(picture: Grey, x: float, y: float) -> Grey:
     """The picture moved back by px."""
     place = np.array([[1, 0, -x], [0, 1, -y]])
     size = picture.shape[::-1]
-    return np.asarray(cv2.warpAffine(picture, place, size, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(cv2.warpAffine(picture, place, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Fiducials, Rect
-from omrgrade.registration.geometry import Array, Pose
+from omrgrade.registration.geometry import Array, percentile, project
 
 Grey = NDArray[np.uint8]
 
@@ -228,37 +228,48 @@ def _standard(looks: Array) -> Array:
 
 # ---------------------------------------------------------------- where a mark is
 
+_COARSE = 0.5  # scan px a px of a mark's picture: coarser scans show no more at half of its size
+_LARGE = 60  # px of a mark's picture from which on there is room for that
+
 
 def seek_mark(
-    pixels: Grey, pose: Pose, picture: Grey, box: Rect, reach: float
+    pixels: Grey, matrix: Array, picture: Grey, box: Rect, reach: float
 ) -> tuple[tuple[float, float], float, float]:
-    """Look for a mark within `reach` mm of where `pose` puts it.
+    """Look for a mark within `reach` mm of where `matrix` (3, 3), page mm -> scan px, puts it.
 
     picture: the mark at `PX`, filling `box`. Returns its shift (x, y) in mm, its correlation with the
     picture, and its contrast in grey levels.
     """
-    quiet = min(0.35 * min(box.width, box.height), 2.0)
-    rim = round(quiet * PX)
+    x, y = box.centre
+    first, right, below = project(matrix, np.array([(x, y), (x + 1 / PX, y), (x, y + 1 / PX)]))
+    density = float(np.sqrt(abs(np.linalg.det(np.stack([right - first, below - first])))))  # scan px a px
+    finer = 2 if density < _COARSE and min(picture.shape) > _LARGE else 1
+    px, picture = PX / finer, picture if finer == 1 else _halved(picture)
+    rim = round(min(0.35 * min(box.width, box.height), 2.0) * px)
     template = cv2.copyMakeBorder(picture, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=255)
     height, width = template.shape
-    around = round(reach * PX)
-    y, x = np.mgrid[0 : height + 2 * around, 0 : width + 2 * around].astype(np.float64)
-    left, top = box.x + 0.5 / PX - (rim + around) / PX, box.y + 0.5 / PX - (rim + around) / PX
-    points = np.stack([left + x / PX, top + y / PX], axis=-1)
-    where = pose(points).astype(np.float32)
-    density = float(
-        np.sqrt(abs(np.linalg.det(np.stack([where[0, 1] - where[0, 0], where[1, 0] - where[0, 0]]))))
-    )
-    area = cv2.remap(pixels, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    blur = max(1.2, 0.5 / max(density, 0.05))  # as coarse as the scan
-    area, template = cv2.GaussianBlur(area, (0, 0), 1.2), cv2.GaussianBlur(template, (0, 0), blur)
+    around = round(reach * px)
+    left, top = box.x + (0.5 - rim - around) / px, box.y + (0.5 - rim - around) / px
+    area = cv2.warpPerspective(
+        pixels, matrix @ np.array([[1 / px, 0, left], [0, 1 / px, top], [0, 0, 1]]),
+        (width + 2 * around, height + 2 * around),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    blur = max(1.2, 0.5 / max(density, 0.05)) / finer  # as coarse as the scan
+    area = cv2.GaussianBlur(area, (0, 0), 1.2 / finer)
+    template = cv2.GaussianBlur(template, (0, 0), blur)
     like = cv2.matchTemplate(area, template, cv2.TM_CCOEFF_NORMED)
     row, column = np.unravel_index(int(like.argmax()), like.shape)
     there = area[row : row + height, column : column + width]
-    contrast = float(np.percentile(there, 95)) - float(np.percentile(there, 8))
-    shift = ((column + _vertex(like[row], int(column)) - around) / PX,
-             (row + _vertex(like[:, column], int(row)) - around) / PX)  # fmt: skip
+    contrast = percentile(there, 95) - percentile(there, 8)
+    shift = ((column + _vertex(like[row], int(column)) - around) / px,
+             (row + _vertex(like[:, column], int(row)) - around) / px)  # fmt: skip
     return shift, float(like[row, column]) if contrast > 15 else 0.0, contrast
+
+
+def _halved(picture: Grey) -> Grey:
+    rows, columns = (side // 2 for side in picture.shape)
+    return np.asarray(cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _vertex(values: NDArray[np.float32], at: int) -> float:

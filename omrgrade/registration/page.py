@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Scan, Template
 from omrgrade.registration.geometry import Array, Located, homography
-from omrgrade.registration.search import LIKE, Hint, likeness, page_view, search, whole_view
+from omrgrade.registration.search import LIKE, Hint, both_ways, likeness, page_view, search, whole_view
 from omrgrade.registration.search import REACH as FOUND
 from omrgrade.registration.straight import straight_quads
 
@@ -41,6 +41,10 @@ _LONG_SIDE = 700  # px of the copy that is searched
 _LEAST = 0.12  # share of the picture that a sheet fills
 _SHAPE = 0.33  # how far (log) a sheet's height over width may be from its own: a phone held at a slant
 _ALIKE = 0.03  # quads whose corners are nearer, in parts of the picture, are the same
+_PLAIN = 0.95  # how well a shape must be a quad (0-1) to be tried before others are looked for
+_PAPER_ROUND = 0.95  # share of the picture's rim that is paper where the picture is the page
+_PRINT = np.ones((9, 9), np.uint8)  # px of the copy: what is thinner is no ground
+_ENOUGH = 120  # points of a side: more lay a line no better
 
 
 def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
@@ -83,11 +87,25 @@ def by_edges(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator
     Not at once: rows of bubbles look alike one row further.
     """
     for quad in quads:
-        matrices = placed(quad, (template.page_width, template.page_height))
-        likely = [matrix for matrix in matrices if likeness(scan.pixels, matrix, template) > LIKE]
+        likely = _likely(scan, template, quad)
         if likely:
             yield [Located(page_to_scan=matrix, contrast=0.0) for matrix in likely]
             yield [Located(page_to_scan=matrix, contrast=0.0, reach=REACH) for matrix in likely]
+
+
+def plainly(scan: Scan, template: Template) -> list[Located]:
+    """The page on what is plainly the sheet, where print is alike: what is seen at first sight."""
+    likely = [matrix for quad in plain_sheet(scan.pixels) for matrix in _likely(scan, template, quad)]
+    return [Located(page_to_scan=matrix, contrast=0.0) for matrix in likely]
+
+
+def _likely(scan: Scan, template: Template, quad: Array) -> list[Array]:
+    """The matrices (3, 3) that lay the page on a quad in turns in which print is alike."""
+    matrices = placed(quad, (template.page_width, template.page_height))
+    half = len(matrices) // 2  # opposite turns are half of them apart
+    both = [both_ways(scan.pixels, matrix, template) for matrix in matrices[:half]]
+    like = [one for one, _ in both] + [other for _, other in both]
+    return [matrix for matrix, own in zip(matrices, like, strict=True) if own > LIKE]
 
 
 def by_straight_edges(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
@@ -125,38 +143,65 @@ def placed(quad: Array, size: tuple[float, float]) -> list[Array]:
     return result
 
 
+def plain_sheet(pixels: Grey) -> list[Array]:
+    """The quad (4, 2) scan px that is plainly the sheet, if one is: by its brightness alone.
+
+    The picture's own where that is paper all round, as flatbeds scan it.
+    """
+    small, scale = _reduced(pixels)
+    level, _ = cv2.threshold(small, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    rim = np.concatenate([small[:2].ravel(), small[-2:].ravel(), small[:, :2].ravel(), small[:, -2:].ravel()])
+    if float((rim > level).mean()) > _PAPER_ROUND:
+        return _in_scan([_whole(small)], scale)
+    found = sorted(_quads(_closed(small > level)), key=lambda entry: -entry[0])
+    return _in_scan([_from_top_left(quad) for own, quad in found[:1] if own > _PLAIN], scale)
+
+
 def sheets(pixels: Grey) -> list[Array]:
     """Quads (4, 2) scan px, clockwise, that may be the outline, likeliest first; the picture's own last."""
+    small, scale = _reduced(pixels)
+    found: list[tuple[float, Array]] = []
+    for mask in _masks(small):
+        found += _quads(mask)
+    found.sort(key=lambda entry: -entry[0])
+    whole = _whole(small)
+    kept: list[Array] = []
+    for quad in [quad for _, quad in found[:12]] + [whole]:
+        corner = _from_top_left(quad)
+        if all(np.abs(corner - other).max() > _ALIKE * max(small.shape) for other in kept):
+            kept.append(corner)
+    return _in_scan(kept[:3] + ([whole] if len(kept) > 3 else []), scale)
+
+
+def _reduced(pixels: Grey) -> tuple[Grey, Array]:
+    """The copy that is searched, and scan px a px of it (2,)."""
     shrink = max(max(pixels.shape) / _LONG_SIDE, 1.0)
     size = (max(round(pixels.shape[1] / shrink), 8), max(round(pixels.shape[0] / shrink), 8))
     small = cv2.GaussianBlur(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), (0, 0), 1.5)
-    scale = np.array([pixels.shape[1] / size[0], pixels.shape[0] / size[1]])
-    found: list[tuple[float, Array]] = []
-    for mask in _masks(np.asarray(small, np.uint8)):
-        found += _quads(mask)
-    found.sort(key=lambda entry: -entry[0])
-    right, bottom = size[0] - 1.0, size[1] - 1.0
-    whole = np.array([(0, 0), (right, 0), (right, bottom), (0, bottom)])
-    kept: list[Array] = []
-    for quad in [quad for _, quad in found[:12]] + [whole]:
-        corner = np.roll(quad, -int(quad.sum(axis=1).argmin()), axis=0)
-        if all(np.abs(corner - other).max() > _ALIKE * max(size) for other in kept):
-            kept.append(corner)
-    return [(quad + 0.5) * scale - 0.5 for quad in kept[:3]] + (
-        [(whole + 0.5) * scale - 0.5] if len(kept) > 3 else []
-    )
+    return np.asarray(small, np.uint8), np.array([pixels.shape[1] / size[0], pixels.shape[0] / size[1]])
+
+
+def _whole(small: Grey) -> Array:
+    right, bottom = small.shape[1] - 1.0, small.shape[0] - 1.0
+    return np.array([(0, 0), (right, 0), (right, bottom), (0, bottom)])
+
+
+def _from_top_left(quad: Array) -> Array:
+    return np.asarray(np.roll(quad, -int(quad.sum(axis=1).argmin()), axis=0))
+
+
+def _in_scan(quads: Sequence[Array], scale: Array) -> list[Array]:
+    return [(quad + 0.5) * scale - 0.5 for quad in quads]
 
 
 def _masks(small: Grey) -> Iterator[Grey]:
     """What may be paper (255), by brightness at several levels and by closed edges."""
     level, _ = cv2.threshold(small, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    kernel = np.ones((9, 9), np.uint8)
     levels = [level, 0.8 * level, 1.15 * level]
     for threshold in levels:
-        mask = np.where(small > threshold, 255, 0).astype(np.uint8)
-        yield cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
-        yield cv2.morphologyEx(255 - mask, cv2.MORPH_CLOSE, kernel)  # paper darker than its ground
-    smooth = cv2.medianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), 7)
+        yield _closed(small > threshold)
+        yield _closed(small <= threshold)  # paper darker than its ground
+    smooth = cv2.medianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, _PRINT), 7)
     for low in (12, 30):
         edges = cv2.dilate(cv2.Canny(smooth, low, 3 * low), np.ones((3, 3), np.uint8))
         ground = cv2.copyMakeBorder(edges, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
@@ -164,11 +209,20 @@ def _masks(small: Grey) -> Iterator[Grey]:
         yield np.where(ground[1:-1, 1:-1] == 128, 0, 255).astype(np.uint8)
 
 
+def _closed(paper: NDArray[np.bool_]) -> Grey:
+    """A mask (255) of paper without the print on it."""
+    return np.asarray(
+        cv2.morphologyEx(np.where(paper, 255, 0).astype(np.uint8), cv2.MORPH_CLOSE, _PRINT), np.uint8
+    )
+
+
 def _quads(mask: Grey) -> list[tuple[float, Array]]:
     """The large parts of a mask that have four sides: (how well and how large, corners)."""
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     result = []
     for contour in contours:
+        if 2 * len(contour) ** 2 < 4 * np.pi * _LEAST * mask.size:
+            continue  # a hull of that area has a longer outline, and this one's steps are at most a diagonal
         hull = cv2.convexHull(contour)
         area = cv2.contourArea(hull)
         if area < _LEAST * mask.size:
@@ -211,7 +265,8 @@ def _on_sides(quad: Array, contour: Array) -> Array:
         near = (np.abs(distance) < 0.03 * np.hypot(*(b - a)) + 2) & (position > 0.08) & (position < 0.92)
         if near.sum() < 10:
             return quad
-        vx, vy, x, y = cv2.fitLine(contour[near].astype(np.float32), cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
+        side = contour[near][:: max(int(near.sum()) // _ENOUGH, 1)].astype(np.float32)
+        vx, vy, x, y = cv2.fitLine(side, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
         lines.append(np.cross([x, y, 1], [x + vx, y + vy, 1]))
     corners = np.array([np.cross(lines[n - 1], lines[n]) for n in range(4)])
     if (np.abs(corners[:, 2]) < 1e-9).any():

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Template
-from omrgrade.registration.geometry import Array
+from omrgrade.registration.geometry import Array, percentile
 from omrgrade.registration.likeness import PX as BLANK_PX
 from omrgrade.registration.likeness import RIM, blank_ink
 
@@ -91,8 +91,15 @@ def whole_view(pixels: Grey, template: Template) -> View:
 
 def likeness(pixels: Grey, matrix: Array, template: Template) -> float:
     """How like the page (-1 to 1) what lies about there is; matrix (3, 3): page mm -> scan px."""
-    hints = search(pixels, page_view(matrix, template), template, turns=(0,), scales=(1.0,))
-    return hints[0].like
+    (hint,) = search(pixels, page_view(matrix, template), template, turns=(0,), scales=(1.0,))
+    return hint.like
+
+
+def both_ways(pixels: Grey, matrix: Array, template: Template) -> tuple[float, float]:
+    """`likeness` there and upside down, in one look at the page."""
+    ink, blanks = _ink(pixels, page_view(matrix, template)), _blanks(template)
+    small, _ = _small(ink, 1.0)
+    return _best(small, blanks[0])[0], _best(small, blanks[2])[0]
 
 
 def search(
@@ -106,10 +113,8 @@ def search(
     blanks = _blanks(template)
     hints = []
     for scale in scales:
-        size = tuple(max(round(side / _PX / scale * _COARSE), 2) for side in ink.shape[::-1])
-        small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        small, size = _small(ink, scale)
         to_view = np.array([view.width / size[0], view.height / size[1]])  # mm per px
-        small = np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR * _COARSE), np.float32)
         for turn in turns:
             blank = blanks[turn]
             like, (x, y) = _best(small, blank)
@@ -117,6 +122,13 @@ def search(
             place[:2, 2] = np.array([x, y]) * to_view
             hints.append(Hint(like=like, page_to_scan=view.to_scan @ place @ np.linalg.inv(blank.to_page)))
     return sorted(hints, key=lambda hint: -hint.like)
+
+
+def _small(ink: Grey, scale: float) -> tuple[Floats, tuple[int, int]]:
+    """A view, `scale` mm of it a mm of the page, as pages are compared; and its size in px."""
+    columns, rows = (max(round(side / _PX / scale * _COARSE), 2) for side in ink.shape[::-1])
+    small = cv2.resize(ink, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR * _COARSE), np.float32), (columns, rows)
 
 
 def _best(small: Floats, blank: _Blank) -> tuple[float, tuple[float, float]]:
@@ -190,7 +202,7 @@ def _ink(pixels: Grey, view: View) -> Grey:
     # Closed, not only spread: the edge of a shadow stays where it is, and is no print.
     paper = cv2.blur(cv2.morphologyEx(paper, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)), (3, 3))
     darker = cv2.subtract(cv2.resize(paper, size), grey)
-    full = max(float(np.percentile(darker[::2, ::2], 95)) * 0.7, 8.0)
+    full = max(percentile(np.asarray(darker[::2, ::2], np.uint8), 95) * 0.7, 8.0)
     return np.asarray(cv2.convertScaleAbs(darker, alpha=255 / full), np.uint8)
 
 

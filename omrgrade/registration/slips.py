@@ -16,12 +16,16 @@ from omrgrade.records import Rect, Scan, Template
 from omrgrade.registration.fitting import BENT_LANDMARKS, VERIFY, Fit, judged, rank, shared_out
 from omrgrade.registration.geometry import Array, Landmarks, Located
 from omrgrade.registration.looks import look_landmarks
-from omrgrade.registration.outlines import Outline, box_landmarks, outlines
+from omrgrade.registration.outlines import Outline, box_landmarks, filled, outlines
 
 _SLIPPED = 0.02  # of `rank`: what boxes must gain for a page to be moved by a row or column
 _COMMON = 0.1  # share of the boxes whose next one is that far away, for a step to be one
 _SAME_LINE = 1.0  # mm by which boxes of a row or column may be off it
 _SAME_PLACE = 0.4  # mm: boxes nearer than this are looked for at one place
+
+
+Further = tuple[float, Array | None]
+"""How well (`rank`) boxes lie one row or column further, and the matrix (3, 3), page mm -> scan px, there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -33,31 +37,44 @@ class _Moved:
     places: NDArray[np.intp]  # (n,): which of all places each box is looked for at
 
 
-def unslipped(scan: Scan, template: Template, fit: Fit) -> Located | None:
+def further(scan: Scan, template: Template, fit: Fit) -> Further:
+    """Where boxes are best one row or column further."""
+    return min(_further(scan, template, fit), key=lambda one: one[0], default=(np.inf, None))
+
+
+def unslipped(fit: Fit, best: Further) -> Located | None:
     """One row or column of boxes further, if boxes are clearly better there; None if not."""
-    best, matrix = min(_further(scan, template, fit), key=lambda one: one[0], default=(np.inf, None))
-    if matrix is None or best >= rank(fit) - _SLIPPED:
+    if best[1] is None or best[0] >= rank(fit) - _SLIPPED:
         return None
-    return replace(fit.located, page_to_scan=matrix)
+    return replace(fit.located, page_to_scan=best[1])
 
 
-def repeated(scan: Scan, template: Template, fit: Fit) -> bool:
-    """Whether boxes are as good one row or column further: a table of like ones has no place for a page."""
-    return any(own < rank(fit) + _SLIPPED for own, _ in _further(scan, template, fit))
+def repeated(fit: Fit, best: Further) -> bool:
+    """Whether boxes are as good, but for one, a row or column further: no place of a table is a page."""
+    return best[0] < rank(fit) + max(_SLIPPED, 2 / max(fit.seen, 1))
 
 
 def _further(scan: Scan, template: Template, fit: Fit) -> list[tuple[float, Array]]:
     """How well (`rank`) boxes lie one row or column further, each way, and the matrix there."""
-    every, further = _places(template)
+    every, moves = _places(template)
     contrast, seen = fit.located.contrast, []
-    if every:
+    if every and not (fit.by_looks and fit.whole):  # then there is no doubt how boxes are told
         seen.append(box_landmarks(scan.pixels, fit.pose, every, reach=VERIFY, contrast=contrast))
     if every and fit.looks is not None:
-        seen.append(look_landmarks(scan.pixels, fit.pose, every, fit.looks, reach=VERIFY, contrast=contrast))
+        # A page that lies well lies as well a row further: as far as steps of a template may be wrong.
+        reach = VERIFY / 2 if fit.good and fit.whole else VERIFY
+        seen.append(look_landmarks(fit.looks, fit.pose, every, reach=reach))
+    dark = np.zeros(len(every), bool)
+    unseen = np.any([np.isnan(marks.shifts).any(axis=1) for marks in seen], axis=0)
+    if lost := np.flatnonzero(unseen).tolist():
+        dark[lost] = filled(scan.pixels, fit.pose, [every[n] for n in lost], contrast=contrast)
     result = []
-    for moved in further:
+    for moved in moves:
         x, y = moved.move
-        ranks = [rank(judged(scan, fit.pose, fit.located, moved.boxes, _at(moved, marks))) for marks in seen]
+        own = dark[moved.places]
+        ranks = [
+            rank(judged(scan, fit.pose, fit.located, moved.boxes, _at(moved, marks), own)) for marks in seen
+        ]
         result.append((min(ranks), fit.pose.matrix @ np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])))
     return result
 
