@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.choices.printed import Group, printed
-from omrgrade.choices.ranks import median
+from omrgrade.choices.ranks import median, ranked
 from omrgrade.choices.zones import SECTORS, Bools, Floats, Sector, Zones, polar, zones
 from omrgrade.records import Crop
 
@@ -139,7 +139,7 @@ def _darkness(stack: NDArray[np.uint8], margin: float, starts: NDArray[np.intp])
 def _light(values: NDArray[np.uint8]) -> Floats:
     """Of (N, px) grey what is lighter than most, (N,)."""
     place = int(LIGHT * (values.shape[1] - 1))
-    return np.partition(values, place, axis=1)[:, place].astype(np.float32)
+    return ranked(values)[:, place].astype(np.float32)
 
 
 def _lesser(a: Floats, b: Floats) -> Floats:
@@ -231,9 +231,9 @@ def _inked(inside: Floats) -> tuple[Floats, Floats]:
     Where half of one is lighter than paper, it is paper.
     """
     half, most = inside.shape[1] // 2, int(inside.shape[1] * (1 - DARKEST))
-    ranked = np.partition(inside, (half, most), axis=1)
-    paper = np.minimum(ranked[:, half], 0)
-    dark = np.clip(ranked[:, most] - paper, LEAST, 1)
+    every = ranked(inside)
+    paper = np.minimum(every[:, half], 0)
+    dark = np.clip(every[:, most] - paper, LEAST, 1)
     area = np.clip((inside.mean(axis=1) - paper) / dark, LEAST, 1)
     return dark.astype(np.float32), area.astype(np.float32)
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from omrgrade.choices.ranks import median, quantile
 from omrgrade.choices.zones import Bools, Floats, Zones
@@ -38,6 +41,9 @@ NUDGE = 2  # px by which single bubbles are moved onto their print
 UNKNOWN = 4  # bubbles whose print nothing shows: so many together tell how much there is
 USUAL_SHARE = 1.25  # times their median ink is taken off these,
 MOST_SHARE = 0.5  # but no more than this share of the inside
+_MOVES = sorted(
+    product(range(-NUDGE, NUDGE + 1), repeat=2), key=lambda move: abs(move[0]) + abs(move[1])
+)  # (y, x) px, of equals the least first
 _BLURS = (0.0, 0.6, 1.0, 1.5, 2.2, 3.0)  # px, of the blank form to look like the scan
 _GAINS = (0.6, 0.8, 1.0, 1.2)
 
@@ -231,13 +237,19 @@ def _unknown_share(
     return {group: min(share, MOST_SHARE) for group in rest} if share > NONE else {}
 
 
+@lru_cache(maxsize=16)
+def _rolled(height: int, width: int) -> NDArray[np.intp]:
+    """For each move, from which place of a picture each px of the moved one is: (moves, height, width)."""
+    places = np.arange(height * width).reshape(height, width)
+    return np.stack([np.roll(places, move, (0, 1)) for move in _MOVES])
+
+
 def _nudge(dark: Floats, own: Sequence[int], picture: Floats) -> None:
     """Move each bubble by the few px that lay it best on its print."""
     stack = dark[list(own)]
-    moves = [(y, x) for y in range(-NUDGE, NUDGE + 1) for x in range(-NUDGE, NUDGE + 1)]
-    moves.sort(key=lambda move: abs(move[0]) + abs(move[1]))  # of equals the least
-    match = np.stack([(stack * np.roll(picture, move, (0, 1))).sum(axis=(1, 2)) for move in moves])
+    laid = picture.ravel()[_rolled(*picture.shape)]
+    match = np.stack([(stack * one).sum(axis=(1, 2)) for one in laid])
     for n, best in zip(own, match.argmax(axis=0).tolist(), strict=True):
-        down, right = moves[best]
+        down, right = _MOVES[best]
         if down or right:
             dark[n] = np.roll(dark[n], (-down, -right), axis=(0, 1))
