@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.placing import local_matrix, place
+from omrgrade.placing import local_matrices, place
 from omrgrade.records import PREVIEW_PX_PER_MM, Crop, Rect, Registration, Scan, Template
 
 Array = NDArray[np.float64]
@@ -30,10 +30,7 @@ def crop_boxes(
     of the scan repeats its rim.
     """
     rim = round(margin * scale)
-    if registration.bend is None:
-        matrices = np.array(registration.page_to_scan)[None]
-    else:
-        matrices = np.array([local_matrix(registration, rect) for rect in rects]).reshape(-1, 3, 3)
+    matrices = local_matrices(registration, rects)
     return [Crop(pixels=pixels, margin=rim) for pixels in _crops(scan.pixels, matrices, rects, rim, scale)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,17 +54,21 @@ def place(registration: Registration, points: Array) -> Array:
     return project(matrix, points + bend_shifts(registration.bend, points))
 
 
-def local_matrix(registration: Registration, rect: Rect) -> Array:
-    """The homography (3, 3), page mm -> scan px, that holds in and near `rect`."""
+def local_matrices(registration: Registration, rects: Sequence[Rect]) -> Array:
+    """Homographies, page mm -> scan px, that hold in and near each of these: (n, 3, 3), or one for all."""
     matrix = np.array(registration.page_to_scan)
-    if registration.bend is None:
-        return matrix
-    x, y = rect.centre
-    across, down = max(rect.width, 4) / 2, max(rect.height, 4) / 2
+    if registration.bend is None or not rects:
+        return matrix[None]
+    x, y = centres = np.array([rect.centre for rect in rects]).T
+    across = np.array([max(rect.width, 4) / 2 for rect in rects])
+    down = np.array([max(rect.height, 4) / 2 for rect in rects])
     around = np.array([(x, y), (x - across, y), (x + across, y), (x, y - down), (x, y + down)])
-    shifts = bend_shifts(registration.bend, around)
-    slope = np.column_stack([(shifts[2] - shifts[1]) / (2 * across), (shifts[4] - shifts[3]) / (2 * down)])
-    bent = np.eye(3)
-    bent[:2, :2] += slope
-    bent[:2, 2] = shifts[0] - slope @ (x, y)
+    around = np.ascontiguousarray(around.transpose(2, 0, 1))  # (n, 5, 2)
+    weights = bend_weights(registration.bend, around.reshape(-1, 2)).reshape(len(rects), 5, -1)
+    shifts = weights @ np.array(registration.bend.shifts)
+    bent = np.tile(np.eye(3), (len(rects), 1, 1))
+    bent[:, :2, 0] += (shifts[:, 2] - shifts[:, 1]) / (2 * across[:, None])
+    bent[:, :2, 1] += (shifts[:, 4] - shifts[:, 3]) / (2 * down[:, None])
+    slope = bent[:, :2, :2] - np.eye(2)
+    bent[:, :2, 2] = shifts[:, 0] - (slope @ centres.T[..., None])[..., 0]
     return np.asarray(matrix @ bent)
