@@ -7,6 +7,7 @@ compared is where the form and the same form moved differ, so that what they sha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -39,25 +40,49 @@ def better_move(
     words = _words(template)
     if words is None or not moves:
         return None
-    seen = _laid(scan, matrix, words[0].shape)
-    scored = [(speaks_for(seen, words, move), move) for move in moves]
-    score, (x, y) = max(scored)
+    seen = _laid(scan, matrix, words[0].shape).ravel()
+    scored = [(own.speaks_for(seen), own.move) for own in _differences(template, tuple(moves))]
+    score, (x, y) = max(scored, default=(0.0, (0.0, 0.0)))
     return matrix @ np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]]) if score > CLEARLY else None
 
 
-def speaks_for(seen: Floats, words: tuple[Floats, Bools], move: tuple[float, float]) -> float:
-    """Correlation (-1 to 1) of a page (darkness, laid flat) with the form moved (mm) less the form itself."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Difference:
+    """Where a form and the same form moved differ."""
+
+    move: tuple[float, float]  # mm
+    places: NDArray[np.intp]  # (n,) of the form's px
+    only: Floats  # (n,) the form moved less the form itself, with mean 0 and length 1
+
+    def speaks_for(self, seen: Floats) -> float:
+        """Correlation (-1 to 1) of a page's darkness, laid flat, (px,), with what only the moved form has."""
+        own = seen[self.places]
+        own = own - own.mean()
+        length = float(np.linalg.norm(own))
+        return float(own @ self.only) / length if length else 0.0
+
+
+@lru_cache(maxsize=4)
+def _differences(template: Template, moves: tuple[tuple[float, float], ...]) -> list[_Difference]:
+    """Those of the moves that tell."""
+    words = _words(template)
+    return [own for move in moves if words and (own := _difference(words, move)) is not None]
+
+
+def _difference(words: tuple[Floats, Bools], move: tuple[float, float]) -> _Difference | None:
     form, paper = words
     right, down = (round(side * PX) for side in move)
     place = np.array([[1, 0, right], [0, 1, down]], np.float32)
     size = form.shape[::-1]
-    moved = cv2.warpAffine(form, place, size, flags=cv2.INTER_NEAREST)
-    only = moved - form
+    only = cv2.warpAffine(form, place, size, flags=cv2.INTER_NEAREST) - form
     both = paper & (cv2.warpAffine(paper.astype(np.uint8), place, size, flags=cv2.INTER_NEAREST) > 0)
-    where = both & (abs(only) > _DIFFERENT)
-    if np.count_nonzero(where) < _LEAST or not seen[where].std():
-        return 0.0
-    return float(np.corrcoef(seen[where], only[where])[0, 1])
+    places = np.flatnonzero(both & (abs(only) > _DIFFERENT))
+    if len(places) < _LEAST:
+        return None
+    own = only.ravel()[places]
+    own = own - own.mean()
+    length = float(np.linalg.norm(own))
+    return _Difference(move=move, places=places, only=own / np.float32(length)) if length else None
 
 
 def _laid(scan: Scan, matrix: Array, shape: tuple[int, ...]) -> Floats:
