@@ -31,7 +31,13 @@ PAPER = 0.9  # share of the bubbles that are not their question's plainest: what
 PAPER_MOST = 0.05  # up to this much (mean darkness): more are second marks,
 OVER_PAPER = 3.0  # and a pen leaves so many times that
 ENOUGH = 8  # bubbles: fewer do not show what paper is like
-SPECK = 0.07  # share of the pupil's usual ink: less, anywhere, is dirt or a slip
+ROUGH = 1.25  # times what most of these have of darkness is no ink either,
+ROUGHEST = 0.15  # if that is no more
+FAINTEST = 0.03  # ink (mean darkness) of the typical mark: less is how unevenly print shows, and no pen,
+UNEVEN = 1.5  # nor is so many times that
+SPECK = 0.07  # share of the pupil's usual ink: less, anywhere, is dirt or a slip,
+DIRT = 0.05  # and no dirt is more ink than this
+CLEAN = 5.0  # nor than so many times what most bubbles show
 # Confidence = logistic(slope * distance + offset), fitted on simulated marks, most of them faint or erased.
 DECIDED = 10.0, 2.2
 DOUBTED = 1.5, 0.4
@@ -44,7 +50,7 @@ class Levels:
     seen: float  # lighter is paper
     plain: float  # darker is a pen's mark; lighter is faint
     usual: float  # of the pupil's marks
-    ink: float = 0.0  # of the pupil's usual mark, darkness times area; 0 where there are too few
+    speck: float = 0.0  # less ink, darkness times area, is dirt
 
 
 def read_bubbles(
@@ -81,27 +87,37 @@ def page_levels(marks: Marks, counts: Sequence[int], policy: Policy) -> Levels:
     Where most questions are left blank their plainest is paper as well: a pen stands out from others' ink.
     counts: how many bubbles each question has.
     """
+    first, rest = _plainest(marks.ink, counts)
     grain = float(median(marks.dark))
     seen = min(max(GRAIN * grain, policy.mark_seen / 2), policy.mark_seen)
-    dark, ink = _pen(marks, counts, seen, policy)
+    paper = 0.0
+    if len(rest) >= ENOUGH:
+        seen = max(seen, min(ROUGH * float(quantile(marks.dark[rest], PAPER)), ROUGHEST))
+        paper = float(quantile(marks.ink[rest], PAPER))
+    dark, ink = _pen(marks, first, seen, min(paper, PAPER_MOST), policy)
     number = ink.sum() ** 2 / max((ink**2).sum(), LEAST)  # so many of equal ink: specks do not count
     usual = _typical(dark, ink) if number >= MARKS else USUAL
+    typical = _typical(ink, ink) if len(ink) else 0.0
+    if number >= MARKS and typical < FAINTEST:
+        return Levels(seen=seen, plain=policy.mark_dark * USUAL, usual=USUAL, speck=UNEVEN * typical)
     return Levels(
         seen=min(seen, policy.mark_dark * usual),
         plain=max(seen, policy.mark_dark * usual),
         usual=usual,
-        ink=_typical(ink, ink) if len(ink) else 0.0,
+        speck=min(SPECK * typical, max(DIRT, CLEAN * paper)),
     )
 
 
-def _pen(marks: Marks, counts: Sequence[int], seen: float, policy: Policy) -> tuple[Floats, Floats]:
-    """Darkness and ink of what may be the pupil's marks: the plainest of each question that is no paper."""
-    every = marks.ink
+def _plainest(every: Floats, counts: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Which bubble of each question has most ink, and the others. every: ink of all bubbles."""
     starts = np.cumsum([0, *counts])
     first = [int(a + every[a:b].argmax()) for a, b in pairwise(starts.tolist())]
-    rest = np.delete(every, first)
-    paper = min(float(quantile(rest, PAPER)), PAPER_MOST) if len(rest) >= ENOUGH else 0.0
-    dark, area, ink = marks.dark[first], marks.area[first], every[first]
+    return first, np.delete(np.arange(len(every)), first).tolist()
+
+
+def _pen(marks: Marks, first: list[int], seen: float, paper: float, policy: Policy) -> tuple[Floats, Floats]:
+    """Darkness and ink of what may be the pupil's marks: the plainest of each question that is no paper."""
+    dark, area, ink = marks.dark[first], marks.area[first], marks.ink[first]
     pen = (dark > seen) & (area > policy.mark_area) & (ink > OVER_PAPER * paper)
     return dark[pen], ink[pen]
 
@@ -140,8 +156,8 @@ class _Sign(NamedTuple):
 def _signs(marks: Marks, levels: Levels, policy: Policy) -> list[_Sign]:
     """Every bubble's."""
     ink, seen = marks.ink, np.log(marks.dark / levels.seen)
-    if levels.ink:
-        seen = np.minimum(seen, np.log(ink / (SPECK * levels.ink)))
+    if levels.speck:
+        seen = np.minimum(seen, np.log(ink / levels.speck))
     return list(map(_Sign, marks.dark, ink, _plain(marks, levels, policy), seen))
 
 

@@ -20,8 +20,10 @@ COARSE = 40  # crops of so many px or more are halved: a quarter of a millimetre
 LIGHTER = 1.05  # times as light inside as in the crop's corners: these are not all paper,
 LIGHT = 0.75  # and so much of each may be darker
 SHADOW = 0.35  # of the light that the lightest bubble of a question has: no shadow is darker
+UNMARKED = 0.2  # share of a page's bubbles in which there is nothing at all, at least
 REACH = 0.22  # share of the radius: rings this far off their place are followed
 STREAK = 0.3  # darkness up to which a line right through the crop is dirt on the scanner's glass
+GAPS = 0.1  # share of such a line that may be lighter
 DARKEST = 0.05  # share of the inside by which a mark's darkness is judged; specks are smaller
 LEAST = 1e-3  # of darkness and area, so that both have a logarithm
 HIDDEN = 0.3  # darkness of print under which no ink is looked for,
@@ -148,12 +150,18 @@ def _lesser(a: Floats, b: Floats) -> Floats:
 
 
 def _without_streaks(dark: Floats) -> Floats:
-    """Take off faint lines that run right through a crop, from rim to rim: no mark does."""
+    """Take off faint lines that run right through a crop, from rim to rim: no mark does.
+
+    Neighbours' outlines and letters lie on opposite rims as well, but not between them.
+    """
     for axis in (1, 2):
         ends = np.take(dark, [0, 1], axis).mean(axis), np.take(dark, [-1, -2], axis).mean(axis)
         line = np.minimum(*(cv2.dilate(end, np.ones((1, 3))) for end in ends))  # a page may lie askew
         hit = np.flatnonzero((line.max(axis=1) > STREAK / 6) & (line.max(axis=1) < STREAK))
-        dark[hit] -= np.expand_dims(line[hit], axis)
+        if len(hit):
+            wide = np.ones((1, 3) if axis == 1 else (3, 1))
+            between = np.quantile([cv2.dilate(crop, wide) for crop in dark[hit]], GAPS, axis=axis)
+            dark[hit] -= np.expand_dims(np.clip(line[hit], 0, np.maximum(between, 0)), axis)
     return dark
 
 
@@ -218,11 +226,16 @@ def _marks(
 
 
 def _lift(dark: Floats, inside: Bools) -> None:
-    """Where half of a bubble's inside is lighter than the paper round it, take that for the paper.
+    """Where a quarter of a bubble's inside is lighter than the paper round it, take that for the paper.
 
-    A small bubble's thick outline, blurred or a little off its place, darkens the corners of its crop.
+    A small bubble's thick outline, blurred or a little off its place, darkens the corners of its crop. A
+    quarter, as a tick over a letter covers half; lighter than half by no more than grain makes it.
     """
-    dark -= np.minimum(median(dark[:, inside]), 0)[:, None, None]
+    quarter, half = np.quantile(dark[:, inside], (0.25, 0.5), axis=1)
+    grain = np.quantile(half - quarter, UNMARKED)
+    paper = np.minimum(np.minimum(quarter + grain, half), 0).astype(np.float32)[:, None, None]
+    dark -= paper
+    dark /= 1 - paper
 
 
 def _inked(inside: Floats) -> tuple[Floats, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omrgrade.choices.measuring import Marks
 from omrgrade.choices.zones import RAYS, Bools
@@ -18,7 +19,14 @@ STYLE = 0.4  # share of a page's marks: with more of them struck out, that is th
 SEVERAL = 5  # marks: fewer do not show a pupil's way of marking
 FAR = 0.04  # share of the rays: of a pupil whose usual mark comes far out along fewer,
 ASKEW = 2  # marks are struck out that do so in opposite directions, up to so many rays
+SPREAD = 0.3  # share of the directions in which a mark has ink outside of its bubble, more than
+NEAT = 0.8  # this share of the pupil's filled marks have: it is struck out, if
+ROUND = 0.8  # no more than this share of the rays comes out: others are filled generously
 BESIDE = 3  # directions with ink that make a mark beside a bubble,
+FEWER = 2  # or so few, of ink
+LIGHTER = 0.3  # that dark against the pupil's, and so
+STRIKING = 4.0  # many times what
+ALL_BUT = 0.1  # this share of the bubbles have
 RARE = 0.3  # if no more than this share of the bubbles has it: more is print
 
 
@@ -40,7 +48,17 @@ def struck_out(marks: Marks, plain: Bools, usual: float) -> Bools:
         found[n] = _crossed(near[n], far[n], least=least)
     if every < SEVERAL or float(np.median(far[plain].mean(axis=1))) < FAR:
         found[filled] |= _on_both_sides(far[filled] & marks.room[filled])
-    return _rare(found, every)
+    return _rare(found | _spilt(marks, filled, ink), every)
+
+
+def _spilt(marks: Marks, filled: NDArray[np.intp], ink: float) -> Bools:
+    """Which of the `filled` marks have ink outside in far more directions than most, but not all round."""
+    found = np.zeros(len(marks.dark), bool)
+    if len(filled) >= SEVERAL:
+        outside = (marks.around[filled] > ink).mean(axis=1)
+        more = outside - np.quantile(outside, NEAT) > SPREAD
+        found[filled] = more & ((marks.near[filled] > ink).mean(axis=1) < ROUND)
+    return found
 
 
 def run_through(marks: Marks, plain: Bools, usual: float) -> Bools:
@@ -102,4 +120,6 @@ def _ends(near: Bools, far: Bools) -> list[float]:
 def beside(marks: Marks, usual: float) -> Bools:
     """Which bubbles have a mark outside of them: rare ink, as dark as the pupil's, in several directions."""
     found = np.asarray((marks.around > INKED * usual).sum(axis=1) >= BESIDE)
+    darkest = np.sort(marks.around, axis=1)[:, -FEWER]
+    found |= darkest > max(LIGHTER * usual, STRIKING * float(np.quantile(darkest, 1 - ALL_BUT)))
     return found if int(found.sum()) <= max(RARE * len(found), 1) else np.zeros_like(found)

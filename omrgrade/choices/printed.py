@@ -33,6 +33,13 @@ SOLID = (
     0.3,
 )  # where all but this share of the inside is darker than this, it is filled: print leaves paper
 UNSTEADY = 1.5, 0.1  # times the usual spread of darkness, and at least so much: marks, not print
+RESTLESS = 0.06  # spread, blurred, on half of a page's groups: marks, unless
+STANDING = 0.12  # more than this share of the bubbles stand out from what is taken for print,
+OUTSTANDING = 2.0, 0.05  # times what bubbles usually show beside it, and at least so much
+BLUR = 5  # parts of a crop's height: finer differences are a copy's grain
+DIFFERENT = 0.12  # spread, blurred, above which those with paper between their ink may be filled as well
+COMMON = 0.1  # share of the bubbles, at most, that do not show print
+PART = 0.33  # where some of a form's bubbles show print, so much of `NONE` is print on the others
 PAPER = 0.22  # lighter than this is paper between print
 UNFAITHFUL = 0.4  # times the page's print: a blank form that has less is not of this edition
 FILLED = 0.6  # darkness of the inside: no print, but a mark on what should be a blank form
@@ -73,7 +80,9 @@ def printed(
     learned = _plausible(learned, fitted, where.inside)
     pictures = fitted | learned
     pictures |= _borrowed(pictures, dark, members, where.inside)
-    inked = {group: picture for group, picture in pictures.items() if picture[where.inside].mean() > NONE}
+    shown = {group: _inside(picture, where.inside) for group, picture in pictures.items()}
+    least = NONE * (PART if max(shown.values(), default=0.0) > NONE else 1.0)
+    inked = {group: picture for group, picture in pictures.items() if shown[group] > least}
     for group, picture in inked.items():
         _nudge(dark, members[group], picture)
     wide = {
@@ -89,29 +98,74 @@ def printed(
 def _learned(stacks: dict[Group, Floats], inside: Bools) -> dict[Group, Floats]:
     """What the lightest of each group's pictures (n, h, w) show, as dark as their darker ones show it (h, w).
 
-    But for groups whose lightest differ far more among themselves than others' do: marks do, print does not.
+    Where these differ as marks do and print does not, a group's lightest far more than others' or all of a
+    page's, only what nearly all bubbles share is print: ticks at one letter, or everywhere, are not.
     """
+    if not stacks:
+        return {}
     light = {group: _lightest(stack, inside) for group, stack in stacks.items()}
     spread = {group: float(own[:, inside].std(axis=0).mean()) for group, (own, _) in light.items()}
     times, least = UNSTEADY
-    most = max(times * float(np.median(list(spread.values()))), least) if spread else 0.0
-    return {group: picture for group, (_, picture) in light.items() if spread[group] <= most}
+    most = max(times * float(np.median(list(spread.values()))), least)
+    if _restless(stacks, light, inside):
+        most = 0.0
+    share = 0.0 if _one_without(stacks, light, inside) else COMMON
+    return {
+        group: picture if spread[group] <= most else _shared(stacks[group], picture, share)
+        for group, (_, picture) in light.items()
+    }
+
+
+def _restless(stacks: dict[Group, Floats], light: dict[Group, tuple[Floats, Floats]], inside: Bools) -> bool:
+    """Whether what is taken for print differs all over the page, and hardly any mark stands out from it."""
+    if float(np.median([_blurred_spread(own, inside) for own, _ in light.values()])) <= RESTLESS:
+        return False
+    standing = []
+    times, least = OUTSTANDING
+    for group, (_, picture) in light.items():
+        more = np.maximum(stacks[group] - picture, 0)[:, inside].mean(axis=1)
+        standing.append(float((more > max(times * float(median(more)), least)).mean()))
+    return float(np.mean(standing)) < STANDING
+
+
+def _blurred_spread(stack: Floats, inside: Bools) -> float:
+    """How far pictures (n, h, w) differ, blurred: mean standard deviation of darkness."""
+    wide = max(3, stack.shape[1] // BLUR | 1)
+    return float(np.stack([cv2.blur(one, (wide, wide)) for one in stack])[:, inside].std(axis=0).mean())
+
+
+def _one_without(
+    stacks: dict[Group, Floats], light: dict[Group, tuple[Floats, Floats]], inside: Bools
+) -> bool:
+    """Whether in every group the lightest bubble shows far less than what is taken for print."""
+    times, more = TOO_MUCH
+    return all(
+        _inside(picture, inside) > times * float(stacks[group][:, inside].mean(axis=1).min()) + more
+        for group, (_, picture) in light.items()
+    )
+
+
+def _shared(stack: Floats, picture: Floats, share: float) -> Floats:
+    """What all but `share` of a group's pictures (n, h, w) show, each laid best on `picture`."""
+    laid = stack.copy()
+    _nudge(laid, range(len(laid)), picture)
+    return quantile(laid, share)
 
 
 def _lightest(stack: Floats, inside: Bools) -> tuple[Floats, Floats]:
     """Half of the pictures (n, h, w), the lightest, and what they show (h, w).
 
-    Print is the same on all: where half of them leave hardly any paper and the very lightest show far less,
-    so many are filled that half is too many.
+    Print is the same on all: where half of them leave hardly any paper, or differ much, and the very lightest
+    show far less, so many are marked that half is too many.
     """
     ink = stack[:, inside].mean(axis=1)
     order = np.argsort(ink)[: max(2, round(LIGHTEST * len(stack)))]
     half, picture = stack[order], _usual(stack[order])
-    if quantile(picture[inside], SOLID[0]) < PAPER:
-        return half, picture
     times, more = TOO_MUCH
     most = times * float(median(ink[order[:ENOUGH]])) + more
-    if picture[inside].mean() <= most:
+    if picture[inside].mean() <= most or (
+        quantile(picture[inside], SOLID[0]) < PAPER and _blurred_spread(half, inside) <= DIFFERENT
+    ):
         return half, picture
     light = stack[order[ink[order] <= most]]
     return light, _usual(light)
@@ -227,8 +281,10 @@ def _unknown_share(
     insides = np.clip(dark[bubbles][:, inside], 0, 1)
     ink = float(np.median(insides.mean(axis=1))) if bubbles else 0.0
     times, more = TOO_MUCH
+    light = float(np.sort(insides.mean(axis=1))[:ENOUGH].mean()) if bubbles else 0.0
     if (
         len(bubbles) < UNKNOWN
+        or ink > times * light + more  # some show far less
         or (usual is not None and ink > times * usual + more)
         or float(np.median(np.quantile(insides, SOLID[0], axis=1))) > SOLID[1]
     ):
