@@ -39,6 +39,7 @@ OUTSTANDING = 2.0, 0.05  # times what bubbles usually show beside it, and at lea
 BLUR = 5  # parts of a crop's height: finer differences are a copy's grain
 DIFFERENT = 0.12  # spread, blurred, above which those with paper between their ink may be filled as well
 COMMON = 0.1  # share of the bubbles, at most, that do not show print
+MORE = 1.2  # times the usual print: with more, the usual spread is the measure alone
 PART = 0.33  # where some of a form's bubbles show print, so much of `NONE` is print on the others
 PAPER = 0.22  # lighter than this is paper between print
 UNFAITHFUL = 0.4  # times the page's print: a blank form that has less is not of this edition
@@ -110,8 +111,15 @@ def _learned(stacks: dict[Group, Floats], inside: Bools) -> dict[Group, Floats]:
     if _restless(stacks, light, inside):
         most = 0.0
     share = 0.0 if _one_without(stacks, light, inside) else COMMON
+    ink = {group: _inside(picture, inside) for group, (_, picture) in light.items()}
+    usual, calm = (float(np.median(list(values.values()))) for values in (ink, spread))
+    marked = {
+        group
+        for group in light
+        if spread[group] > most or (ink[group] > MORE * usual and spread[group] > UNSTEADY[0] * calm)
+    }
     return {
-        group: picture if spread[group] <= most else _shared(stacks[group], picture, share)
+        group: _shared(stacks[group], picture, share) if group in marked else picture
         for group, (_, picture) in light.items()
     }
 
