@@ -219,6 +219,62 @@ def test_a_pupil_who_ticks_one_letter_everywhere_is_not_taken_for_print():
     assert found[-2:] == ["", ""]
 
 
+@pytest.mark.parametrize("px", [14, 24])
+def test_who_crosses_everything_is_not_taken_for_print(px):
+    """One question left blank tells that the crosses are not printed."""
+    rng = np.random.default_rng(5)
+    questions = [([small(letter=label, px=px) for label in LABELS], LABELS) for _ in range(20)]
+    for n, (crops, _) in enumerate(questions):
+        for k in range(5) if n != 7 else ():
+            crops[k] = crossed(crops[k], rng)
+    found = [said(boxes) for boxes in read(*questions)]
+    assert found[:7] + found[8:] == [LABELS] * 19
+    assert found[7].split("?")[0] == ""
+
+
+def crossed(crop, rng):
+    """The crop with a cross, a little elsewhere each time."""
+    pixels = crop.pixels.copy()
+    ends = np.array([[(0.25, 0.25), (0.75, 0.75)], [(0.75, 0.25), (0.25, 0.75)]]) * 46
+    for stroke in ends + rng.normal(0, 2.5, ends.shape):
+        cv2.line(pixels, *(tuple(map(int, end * 16)) for end in stroke), 60, 2, cv2.LINE_AA, 4)
+    return Crop(pixels=pixels, margin=crop.margin)
+
+
+def test_small_ticks_at_one_letter_are_seen_however_dark_the_letters():
+    """A small tick adds little to a bold letter: the two together were taken for what is printed there."""
+    rng = np.random.default_rng(8)
+    questions = [([small(letter=label, px=30) for label in LABELS], LABELS) for _ in range(20)]
+    for crops, _ in questions[:-1]:
+        points = 23 + (np.array(TICK) - 0.5) * 30 + rng.normal(0, 1.5, (3, 2))
+        pixels = crops[2].pixels.copy()
+        cv2.polylines(pixels, [np.int32(points * 16)], False, 60, 2, cv2.LINE_AA, 4)
+        crops[2] = Crop(pixels=pixels, margin=6)
+    found = [said(boxes) for boxes in read(*questions)]
+    assert all("C" in text for text in found[:-1])
+    assert found[-1] == ""
+
+
+def test_letters_beside_bubbles_are_no_streak():
+    """They lie on opposite rims of a crop, at one height; all between them was taken off as dirt."""
+    questions = [question(**{LABELS[n % 5]: "tick"}) for n in range(12)]
+    for crops, _ in questions:
+        for crop in crops:
+            crop.pixels[20:32, :4] = crop.pixels[20:32, -4:] = 190
+    assert [said(boxes) for boxes in read(*questions)] == [LABELS[n % 5] for n in range(12)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_scribble_over_a_filled_bubble_is_seen(seed):
+    rng = np.random.default_rng(seed)
+    crops, labels = question(B="full")
+    x = np.linspace(-1.3, 1.3, 9) * (SIZE / 2 - MARGIN) + rng.normal(0, 1, 9)
+    y = np.where(np.arange(9) % 2, 1, -1) * (SIZE / 2 - MARGIN) * rng.uniform(1.1, 1.3, 9)
+    points = np.column_stack([x, y]) + (SIZE - 1) / 2
+    cv2.polylines(crops[1].pixels, [np.int32(points * 16)], False, 60, 3, cv2.LINE_AA, 4)
+    assert said(read((crops, labels), *page())[0]) == "?B"
+
+
 def square(mark="", *, line=5):
     """A square with a thick black outline, which reaches into the crop's corners."""
     pixels = np.full((SIZE, SIZE), 225, np.uint8)

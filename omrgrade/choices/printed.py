@@ -170,7 +170,7 @@ def _lightest(stack: Floats, inside: Bools) -> tuple[Floats, Floats]:
     order = np.argsort(ink)[: max(2, round(LIGHTEST * len(stack)))]
     half, picture = stack[order], _usual(stack[order])
     times, more = TOO_MUCH
-    most = times * float(median(ink[order[:ENOUGH]])) + more
+    most = times * max(float(median(ink[order[:ENOUGH]])), 0.0) + more
     if picture[inside].mean() <= most or (
         quantile(picture[inside], SOLID[0]) < PAPER and _blurred_spread(half, inside) <= DIFFERENT
     ):
