@@ -259,10 +259,9 @@ def _symmetric(profile: Floats, side: float, reach: float, px: float) -> float |
     seen = (ends[..., 0] >= flank) & (ends[..., 1] <= len(profile) - 1 - flank)
     score = np.interp(ends, step, line).min(axis=2) * (1 - 0.3 * abs(np.log(_SIZES)))
     score *= 1 - 0.2 * abs(shifts[:, None]) / max(reach, 0.1)
-    score *= _mirrored(profile, middle + shifts * px, round(side * px * 0.6))[:, None]
-    score = np.where(seen, score, -np.inf)
-    best = int(score.argmax())
-    return float(shifts[best // len(_SIZES)]) if score.flat[best] > least else None
+    score = np.where(seen & (score > least), score, 0)
+    like = score * _mirrored(profile, middle + shifts * px, round(side * px * 0.8))[:, None]
+    return float(shifts[int(like.argmax()) // len(_SIZES)]) if score.any() else None
 
 
 def _mirrored(profile: Floats, places: Array, half: int) -> Array:

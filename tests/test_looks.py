@@ -1,0 +1,73 @@
+"""Boxes told by what an empty one looks like lie where they were drawn, whatever stands in or near them."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omrgrade.records import Rect
+from omrgrade.registration.geometry import Pose, percentile
+from omrgrade.registration.looks import Flat, learned_landmarks, look_landmarks
+from omrgrade.registration.outlines import Outline
+
+SCALE = 8.0  # px per mm
+SIDE, STEP = 3.4, 4.6  # mm
+BOXES = [
+    Outline(rect=Rect(x=10 + column * STEP, y=10 + row * STEP, width=SIDE, height=SIDE), round=True)
+    for row in range(8)
+    for column in range(5)
+]
+POSE = Pose(matrix=np.array([[SCALE, 0, -0.5], [0, SCALE, -0.5], [0, 0, 1.0]]))
+
+
+def drawn(off=(0.0, 0.0), *, filled=(), ring=150):
+    """A page of rings with a letter in each, right of its middle, all `off` mm from where they should be."""
+    page = np.full((480, 360), 225, np.uint8)
+    for n, box in enumerate(BOXES):
+        x, y = (round((side + o) * SCALE * 16 - 8) for side, o in zip(box.rect.centre, off, strict=True))
+        size = round(SIDE / 2 * SCALE * 16)
+        cv2.ellipse(page, (x, y), (size, size), 0, 0, 360, ring, 2, cv2.LINE_AA, 4)
+        end = (x + 50, y + 100)
+        cv2.line(page, (x + 50, y - 100), end, ring, 2, cv2.LINE_AA, 4)
+        if n in filled:
+            cv2.circle(page, (x, y), size, 30, -1, cv2.LINE_AA, 4)
+    return page
+
+
+def seen(page, boxes=BOXES, reach=1.5):
+    flat = Flat.of(page, POSE, BOXES, room=5.0, contrast=195)
+    return learned_landmarks(flat, POSE, boxes, reach=reach)
+
+
+@pytest.mark.parametrize("off", [(0.0, 0.0), (0.3, -0.2), (-0.7, 0.6)])
+def test_boxes_are_seen_where_they_are_and_not_where_their_letter_is(off):
+    marks, _ = seen(drawn(off))
+    assert np.nanmedian(marks.shifts, axis=0) == pytest.approx(off, abs=0.1)
+    assert np.ptp(marks.shifts, axis=0).max() < 0.1
+
+
+def test_other_boxes_are_found_by_the_look_that_was_learned():
+    _, looks = seen(drawn((0.4, 0.1)), BOXES[::2])
+    marks = look_landmarks(looks, POSE, BOXES[1::2], reach=1.5)
+    assert marks.shifts == pytest.approx(np.tile((0.4, 0.1), (len(marks.shifts), 1)), abs=0.1)
+
+
+def test_pale_boxes_beside_filled_ones_are_found_as_well():
+    filled = {6, 12, 18, 27, 33}
+    marks, _ = seen(drawn(filled=filled, ring=195))
+    others = [n for n in range(len(BOXES)) if n not in filled]
+    assert np.isfinite(marks.shifts[others]).all()
+    assert np.abs(marks.shifts[others]).max() < 0.15
+
+
+def test_paper_has_no_boxes():
+    marks, looks = seen(np.full((480, 360), 225, np.uint8))
+    assert np.isnan(marks.shifts).all()
+    assert not looks.sizes
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=60), st.floats(0, 100))
+def test_percentiles_of_bytes_are_numpys(values, share):
+    assert percentile(np.array(values, np.uint8), share) == pytest.approx(np.percentile(values, share))
