@@ -48,7 +48,7 @@ CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)  # widens print by
 NUDGE = 2  # px by which single bubbles are moved onto their print
 UNKNOWN = 4  # bubbles whose print nothing shows: so many together tell how much there is
 USUAL_SHARE = 1.25  # times their median ink is taken off these,
-MOST_SHARE = 0.5  # but no more than this share of the inside
+MOST_SHARE = 0.5  # unless it is more than this share of the inside: no print covers that
 _MOVES = sorted(
     product(range(-NUDGE, NUDGE + 1), repeat=2), key=lambda move: abs(move[0]) + abs(move[1])
 )  # (y, x) px, of equals the least first
@@ -293,6 +293,7 @@ def _unknown_share(
     if (
         len(bubbles) < UNKNOWN
         or ink > times * light + more  # some show far less
+        or USUAL_SHARE * ink > MOST_SHARE
         or (usual is not None and ink > times * usual + more)
         or float(np.median(np.quantile(insides, SOLID[0], axis=1))) > SOLID[1]
     ):
