@@ -23,10 +23,10 @@ def test_two_lines_are_found_by_the_middle_between_them(off, side):
     profile = np.zeros(round(16 * PX) + 1, np.float32)
     middle, half = len(profile) // 2 + off, round(side * PX / 2)
     profile[[middle - half, middle + half]] = 0.5
-    where = _symmetric(profile, side, reach=4.0)
+    where = _symmetric(profile, side, reach=4.0, px=PX)
     assert where is not None and abs(where * PX - off) <= 0.5
     profile[middle + half] = 0
-    assert _symmetric(profile, side, reach=4.0) is None
+    assert _symmetric(profile, side, reach=4.0, px=PX) is None
 
 
 @given(st.integers(-8, 8))
@@ -37,7 +37,7 @@ def test_a_large_bubbles_thick_lines_are_found_whatever_letter_is_in_it(off):
     for place in (middle - half, middle + half):
         profile[place - 4 : place + 5] = 0.16 - 0.004 * abs(np.arange(-4, 5))
     profile[middle - 25 : middle - 19] = 0.35
-    where = _symmetric(profile, 18.0, reach=1.6)
+    where = _symmetric(profile, 18.0, reach=1.6, px=PX)
     assert where is not None and abs(where * PX - off) <= 1
 
 
