@@ -255,6 +255,31 @@ def test_small_ticks_at_one_letter_are_seen_however_dark_the_letters():
     assert found[-1] == ""
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("darkness", [0.3, 0.5, 0.6])
+def test_the_edge_of_a_shadow_through_empty_bubbles_is_no_sure_mark(darkness, seed):
+    """One bubble is filled, in the shadow; of the empty ones some are darker on one side than the other."""
+    rng = np.random.default_rng(seed)
+    questions = []
+    for n in range(20):
+        off = rng.uniform(-0.12, 0.12, 2)
+        crops = [
+            small("full" if (n, k) == (2, 1) else "", px=30, letter=LABELS[k], off=off) for k in range(4)
+        ]
+        questions.append(([shaded(crop, n, k, darkness) for k, crop in enumerate(crops)], LABELS[:4]))
+    found = [said(boxes) for boxes in read(*questions)]
+    assert all(text == "" or "?" in text for n, text in enumerate(found) if n != 2)
+    assert sum("?" in text for text in found) <= 6
+
+
+def shaded(crop, row, column, darkness):
+    """The crop as it looks on a page on the left of which a shadow falls, its edge aslant."""
+    height, width = crop.pixels.shape
+    x, y = np.arange(width) / width + 1.2 * column, np.arange(height)[:, None] / height + 1.2 * row
+    light = 1 - darkness / (1 + np.exp((x - 3.6 + 0.45 * y) / 0.05))
+    return Crop(pixels=np.clip(crop.pixels * light, 0, 255).astype(np.uint8), margin=crop.margin)
+
+
 def test_letters_beside_bubbles_are_no_streak():
     """They lie on opposite rims of a crop, at one height; all between them was taken off as dirt."""
     questions = [question(**{LABELS[n % 5]: "tick"}) for n in range(12)]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from omrgrade.choices.measuring import LEAST, Marks, Question, measure
+from omrgrade.choices.measuring import EDGE, LEAST, Marks, Question, measure
 from omrgrade.choices.outside import beside, run_through, struck_out
 from omrgrade.choices.ranks import median, quantile
 from omrgrade.choices.zones import Bools, Floats
@@ -37,6 +37,7 @@ FAINTEST = 0.03  # ink (mean darkness) of the typical mark: less is how unevenly
 UNEVEN = 1.5  # nor is so many times that
 SPECK = 0.07  # share of the pupil's usual ink: less, anywhere, is dirt or a slip,
 DIRT = 0.05  # and no dirt is more ink than this
+DARKER = 1.5  # times that is darker than any shadow
 CLEAN = 5.0  # nor than so many times what most bubbles show
 # Confidence = logistic(slope * distance + offset), fitted on simulated marks, most of them faint or erased.
 DECIDED = 10.0, 2.2
@@ -67,7 +68,7 @@ def read_bubbles(
     levels = page_levels(marks, counts, policy)
     plain = _plain(marks, levels, policy) > 0
     struck, through = struck_out(marks, plain, levels.usual), run_through(marks, plain, levels.usual)
-    near = beside(marks, levels.usual)
+    near, shaded = beside(marks, levels.usual), (marks.uneven > EDGE) & (marks.dark < DARKER * marks.uneven)
     none = struck & np.repeat(cancels, counts) if any(cancels) else np.zeros_like(struck)
     signs = _signs(_without(marks, none), levels, policy)
     result, start = [], 0
@@ -76,6 +77,7 @@ def read_bubbles(
         boxes = _read_question(signs[own], labels, levels, policy)
         boxes = _doubted(boxes, (struck & ~none)[own], labels, "struck out?")
         boxes = _doubted(boxes, through[own], labels, "a line through it")
+        boxes = _doubted(boxes, shaded[own], labels, "a shadow's edge?")
         result.append(boxes if none[own].any() else _beside(boxes, near[own], labels))
         start += count
     return result

@@ -20,6 +20,8 @@ COARSE = 40  # crops of so many px or more are halved: a quarter of a millimetre
 LIGHTER = 1.05  # times as light inside as in the crop's corners: these are not all paper,
 LIGHT = 0.75  # and so much of each may be darker
 SHADOW = 0.35  # of the light that the lightest bubble of a question has: no shadow is darker
+EDGE = 0.2  # of the light: a corner that lacks more, unlike others, is in a shadow
+SHADED = 3  # bubbles with such a corner: a shadow lies on the page
 UNMARKED = 0.2  # share of a page's bubbles in which there is nothing at all, at least
 REACH = 0.22  # share of the radius: rings this far off their place are followed
 STREAK = 0.3  # darkness up to which a line right through the crop is dirt on the scanner's glass
@@ -48,6 +50,7 @@ class Marks:
     near: Floats  # (n, RAYS) darkest ink just outside of the outline, finer by direction
     far: Floats  # (n, RAYS) lightest place from there on outwards
     room: Bools  # (n, RAYS) rays along which the crop shows enough to tell a stroke from a bulge
+    uneven: Floats  # share of the light that the darkest corner round the bubble lacks beside the lightest
 
     @property
     def ink(self) -> Floats:
@@ -79,12 +82,12 @@ def measure(questions: Sequence[Question]) -> Marks:
 
 def _measured(questions: Sequence[Question], margin: int, step: int) -> tuple[Marks, bool]:
     """All bubbles of some questions of one size, by every `step`-th px; and whether something is printed."""
-    dark = _settled([[crop.pixels for crop in crops] for crops, _ in questions], margin, step)
+    dark, uneven = _settled([[crop.pixels for crop in crops] for crops, _ in questions], margin, step)
     blank = None
     if all(crop.blank is not None for crops, _ in questions for crop in crops):
-        blank = _settled([[crop.blank for crop in crops] for crops, _ in questions], margin, step)
+        blank, _ = _settled([[crop.blank for crop in crops] for crops, _ in questions], margin, step)
     groups = [(label, len(labels)) for _, labels in questions for label in labels]
-    return _marks(dark, blank, groups, margin / step, fine=step == 1)
+    return _marks(dark, blank, uneven, groups, margin / step, fine=step == 1)
 
 
 def _by_size(questions: Sequence[Question]) -> dict[tuple[tuple[int, ...], int], list[int]]:
@@ -95,14 +98,19 @@ def _by_size(questions: Sequence[Question]) -> dict[tuple[tuple[int, ...], int],
     return sizes
 
 
-def _settled(pictures: Sequence[Sequence[NDArray[np.uint8] | None]], margin: int, step: int) -> Floats:
-    """Darkness (n, h, w) of all bubbles of these questions, each question moved to where it belongs."""
+def _settled(
+    pictures: Sequence[Sequence[NDArray[np.uint8] | None]], margin: int, step: int
+) -> tuple[Floats, Floats]:
+    """Darkness (n, h, w) of all bubbles of these questions, each question moved to where it belongs.
+
+    And how unevenly their corners are lit, (n,).
+    """
     stack = np.stack([pixels for question in pictures for pixels in question if pixels is not None])
     starts = np.cumsum([0, *(len(question) for question in pictures)])
-    dark = _darkness(_coarse(stack, step), margin / step, starts[:-1])
+    dark, uneven = _darkness(_coarse(stack, step), margin / step, starts[:-1])
     for part in np.split(dark, starts[1:-1]):
         _settle(part, margin / step)
-    return dark
+    return dark, uneven
 
 
 def _coarse(stack: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
@@ -113,8 +121,8 @@ def _coarse(stack: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     return np.asarray(small, np.uint8).reshape(count, height, width)
 
 
-def _darkness(stack: NDArray[np.uint8], margin: float, starts: NDArray[np.intp]) -> Floats:
-    """(N, h, w) grey -> share of the paper's light that is missing, 0 paper .. 1 black.
+def _darkness(stack: NDArray[np.uint8], margin: float, starts: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """(N, h, w) grey -> share of the paper's light that is missing, 0 paper .. 1 black; (N,) of a corner's.
 
     starts: each question's first bubble.
 
@@ -135,7 +143,9 @@ def _darkness(stack: NDArray[np.uint8], margin: float, starts: NDArray[np.intp])
     down = _lesser(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
     paper = level[:, None, None] + right[:, None, None] * where.x + down[:, None, None] * where.y
     dark: Floats = 1 - stack / np.maximum(paper, 1)
-    return _without_streaks(dark)
+    lit = np.stack([_light(stack[:, zone]) for zone in where.corners], axis=1)
+    uneven = 1 - lit.min(axis=1) / np.maximum(lit.max(axis=1), 1)
+    return _without_streaks(dark), uneven
 
 
 def _light(values: NDArray[np.uint8]) -> Floats:
@@ -191,14 +201,16 @@ def _rings(height: int, width: int, margin: float) -> tuple[list[tuple[int, int]
 
 
 def _marks(
-    dark: Floats, blank: Floats | None, groups: Sequence[Group], margin: float, *, fine: bool
+    dark: Floats, blank: Floats | None, uneven: Floats, groups: Sequence[Group], margin: float, *, fine: bool
 ) -> tuple[Marks, bool]:
     """The ink of bubbles of one size; groups: each bubble's label, and how many options it stands among."""
     where = zones(dark.shape[1], dark.shape[2], margin)
     _lift(dark, where.inside)
     if blank is not None:
         _lift(blank, where.inside)
-    prints = printed(dark, blank, groups, where, fine=fine)
+    uneven = _unusual(uneven[:, None], groups)[:, 0]
+    shaded = int((uneven > EDGE).sum()) >= SHADED
+    prints = printed(dark, blank, groups, where, fine=fine, shaded=shaded)
     darkest, area = _inked(dark[:, where.inside])
     for group, picture in prints.pictures.items():
         members = np.array([n for n, other in enumerate(groups) if other == group])
@@ -221,6 +233,7 @@ def _marks(
         near=near,
         far=far,
         room=np.broadcast_to(where.room, far.shape),
+        uneven=uneven,
     )
     return marks, bool(prints.pictures)
 

@@ -39,6 +39,7 @@ OUTSTANDING = 2.0, 0.05  # times what bubbles usually show beside it, and at lea
 BLUR = 5  # parts of a crop's height: finer differences are a copy's grain
 DIFFERENT = 0.12  # spread, blurred, above which those with paper between their ink may be filled as well
 COMMON = 0.1  # share of the bubbles, at most, that do not show print
+HALF = 0.5  # times what is printed elsewhere: so lightly nothing is
 MORE = 1.2  # times the usual print: with more, the usual spread is the measure alone
 PART = 0.33  # where some of a form's bubbles show print, so much of `NONE` is print on the others
 PAPER = 0.22  # lighter than this is paper between print
@@ -65,17 +66,25 @@ class Prints:
 
 
 def printed(
-    dark: Floats, blank: Floats | None, groups: Sequence[Group], where: Zones, *, fine: bool
+    dark: Floats,
+    blank: Floats | None,
+    groups: Sequence[Group],
+    where: Zones,
+    *,
+    fine: bool,
+    shaded: bool = False,
 ) -> Prints:
     """The print of each group of bubbles; moves bubbles of `dark` (n, h, w) onto it, in place.
 
     dark, blank: darkness on the page and on the blank form, bubble by bubble. fine: whether a px is no more
-    than scans waver by; then print is taken to be wider by a whole one.
+    than scans waver by; then print is taken to be wider by a whole one. shaded: whether the edge of a shadow
+    runs through some of the bubbles.
     """
     members: dict[Group, list[int]] = defaultdict(list)
     for n, group in enumerate(groups):
         members[group].append(n)
-    learned = _learned({group: dark[m] for group, m in members.items() if len(m) >= ENOUGH}, where.inside)
+    stacks = {group: dark[m] for group, m in members.items() if len(m) >= ENOUGH}
+    learned = _learned(stacks, where.inside, shaded=shaded)
     fitted = _fitted(blank, members, learned) if blank is not None else {}
     fitted = _faithful(fitted, learned, where.inside)
     learned = _plausible(learned, fitted, where.inside)
@@ -96,11 +105,12 @@ def printed(
     return Prints(wide, _unknown_share(dark, rest, usual, where.inside))
 
 
-def _learned(stacks: dict[Group, Floats], inside: Bools) -> dict[Group, Floats]:
+def _learned(stacks: dict[Group, Floats], inside: Bools, *, shaded: bool) -> dict[Group, Floats]:
     """What the lightest of each group's pictures (n, h, w) show, as dark as their darker ones show it (h, w).
 
     Where these differ as marks do and print does not, a group's lightest far more than others' or all of a
-    page's, only what nearly all bubbles share is print: ticks at one letter, or everywhere, are not.
+    page's, only what nearly all bubbles share is print: ticks at one letter, or everywhere, are not. But in
+    the edge of a shadow print differs, too: it is none if they share far less than others have printed.
     """
     if not stacks:
         return {}
@@ -113,15 +123,19 @@ def _learned(stacks: dict[Group, Floats], inside: Bools) -> dict[Group, Floats]:
     share = 0.0 if _one_without(stacks, light, inside) else COMMON
     ink = {group: _inside(picture, inside) for group, (_, picture) in light.items()}
     usual, calm = (float(np.median(list(values.values()))) for values in (ink, spread))
+    pictures = {group: picture for group, (_, picture) in light.items()}
     marked = {
         group
         for group in light
         if spread[group] > most or (ink[group] > MORE * usual and spread[group] > UNSTEADY[0] * calm)
     }
-    return {
-        group: _shared(stacks[group], picture, share) if group in marked else picture
-        for group, (_, picture) in light.items()
-    }
+    others = [ink[group] for group in light if group not in marked]
+    least = HALF * float(np.median(others)) if others and shaded else -np.inf
+    for group in marked:
+        own = _shared(stacks[group], light[group][1], share)
+        if _inside(own, inside) >= least:
+            pictures[group] = own
+    return pictures
 
 
 def _restless(stacks: dict[Group, Floats], light: dict[Group, tuple[Floats, Floats]], inside: Bools) -> bool:
