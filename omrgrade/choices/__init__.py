@@ -37,6 +37,7 @@ FAINTEST = 0.03  # ink (mean darkness) of the typical mark: less is how unevenly
 UNEVEN = 1.5  # nor is so many times that
 SPECK = 0.07  # share of the pupil's usual ink: less, anywhere, is dirt or a slip,
 DIRT = 0.05  # and no dirt is more ink than this
+SHADED_EMPTY = 2  # empty bubbles through which a shadow's edge runs: less is ink
 DARKER = 1.5  # times that is darker than any shadow
 CLEAN = 5.0  # nor than so many times what most bubbles show
 # Confidence = logistic(slope * distance + offset), fitted on simulated marks, most of them faint or erased.
@@ -68,7 +69,7 @@ def read_bubbles(
     levels = page_levels(marks, counts, policy)
     plain = _plain(marks, levels, policy) > 0
     struck, through = struck_out(marks, plain, levels.usual), run_through(marks, plain, levels.usual)
-    near, shaded = beside(marks, levels.usual), (marks.uneven > EDGE) & (marks.dark < DARKER * marks.uneven)
+    near, shaded = beside(marks, levels.usual), _shaded(marks, plain)
     none = struck & np.repeat(cancels, counts) if any(cancels) else np.zeros_like(struck)
     signs = _signs(_without(marks, none), levels, policy)
     result, start = [], 0
@@ -137,6 +138,17 @@ def _typical(values: Floats, weights: Floats) -> float:
 def _plain(marks: Marks, levels: Levels, policy: Policy) -> Floats:
     """How far each bubble is a mark by itself, > 0, or not, in powers of e."""
     return np.log(np.minimum(marks.dark / levels.plain, marks.area / policy.mark_area))
+
+
+def _shaded(marks: Marks, plain: Bools) -> Bools:
+    """Which bubbles may be no darker than the shadow whose edge runs through them.
+
+    A shadow runs through empty bubbles, too; a filling that comes out of its own does not.
+    """
+    edge = marks.uneven > EDGE
+    if int((edge & ~plain).sum()) < SHADED_EMPTY:
+        return np.zeros_like(edge)
+    return np.asarray(edge & (marks.dark < DARKER * marks.uneven))
 
 
 def _without(marks: Marks, none: Bools) -> Marks:
