@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.choices.printed import Group, printed
-from omrgrade.choices.ranks import median, ranked
+from omrgrade.choices.ranks import median, quantile, ranked
 from omrgrade.choices.zones import SECTORS, Bools, Floats, Sector, Zones, polar, zones
 from omrgrade.records import Crop
 
@@ -244,8 +244,9 @@ def _lift(dark: Floats, inside: Bools) -> None:
     A small bubble's thick outline, blurred or a little off its place, darkens the corners of its crop. A
     quarter, as a tick over a letter covers half; lighter than half by no more than grain makes it.
     """
-    quarter, half = np.quantile(dark[:, inside], (0.25, 0.5), axis=1)
-    grain = np.quantile(half - quarter, UNMARKED)
+    insides = dark[:, inside].T
+    quarter, half = quantile(insides, 0.25), quantile(insides, 0.5)
+    grain = quantile(half - quarter, UNMARKED)
     paper = np.minimum(np.minimum(quarter + grain, half), 0).astype(np.float32)[:, None, None]
     dark -= paper
     dark /= 1 - paper

@@ -115,15 +115,17 @@ def _learned(stacks: dict[Group, Floats], inside: Bools, *, shaded: bool) -> dic
     if not stacks:
         return {}
     light = {group: _lightest(stack, inside) for group, stack in stacks.items()}
+    pictures = {group: picture for group, (_, picture) in light.items()}
+    ink = {group: _inside(picture, inside) for group, picture in pictures.items()}
+    if max(ink.values()) <= PART * NONE:
+        return pictures  # nothing that might be marks
     spread = {group: float(own[:, inside].std(axis=0).mean()) for group, (own, _) in light.items()}
     times, least = UNSTEADY
     most = max(times * float(np.median(list(spread.values()))), least)
     if _restless(stacks, light, inside):
         most = 0.0
     share = 0.0 if _one_without(stacks, light, inside) else COMMON
-    ink = {group: _inside(picture, inside) for group, (_, picture) in light.items()}
     usual, calm = (float(np.median(list(values.values()))) for values in (ink, spread))
-    pictures = {group: picture for group, (_, picture) in light.items()}
     marked = {
         group
         for group in light
