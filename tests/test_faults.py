@@ -351,7 +351,7 @@ def test_a_run_that_cannot_be_leaves_an_earlier_one_alone(school, day):
 
 
 def test_a_disk_that_fills_while_overlays_are_written_leaves_the_tables(day, school, monkeypatch):
-    from omrgrade.outputs.staging import Staging
+    from omrgrade.staging import Staging
 
     write = Staging.write
 

@@ -29,6 +29,7 @@ MIDDLE = {
     "kept",
     "rescoring",
     "longrun",
+    "staging",
 }
 TOP = {"outputs", "review", "training", "render", "simulate", "forms"}
 MAY_IMPORT = {

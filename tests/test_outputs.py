@@ -17,7 +17,7 @@ from mock_sheets import make_page, make_template, read, review
 
 from omrgrade.errors import OutputError
 from omrgrade.grading import absent_pupils, cross_check, mark_sheets
-from omrgrade.outputs import WRITERS, check_directory, write_outputs
+from omrgrade.outputs import WRITERS, write_outputs
 from omrgrade.outputs.csvtext import csv_bytes, number_text, original_text, safe_text
 from omrgrade.outputs.drawing import GREEN, shortened, text_width
 from omrgrade.outputs.frames import marks_frame, readings_frame
@@ -36,6 +36,7 @@ from omrgrade.records import (
     Roster,
     RunInfo,
 )
+from omrgrade.staging import check_directory
 
 GOLDEN = Path(__file__).parent / "golden"
 TABLES = ("marks.csv", "readings.csv", "review.csv", "absent.csv", "items.csv", "answers.csv")

@@ -28,7 +28,7 @@ def command(out: Path, output: Path, together: bool, no_answers: bool, even_unre
     from omrgrade.outputs import load_results
     from omrgrade.outputs.annotate import class_file, pupils_files
     from omrgrade.outputs.export import check_final
-    from omrgrade.outputs.staging import staged
+    from omrgrade.staging import staged
 
     results = load_results(out)
     check_final(results, out, even_unreviewed=even_unreviewed)

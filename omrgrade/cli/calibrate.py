@@ -26,9 +26,9 @@ def command(boxes: Path, model: Path | None, output: Path) -> None:
     """
     from omrgrade.classify import card_to_json, load_classifier
     from omrgrade.metrics import promised_threshold
-    from omrgrade.outputs.staging import staged
     from omrgrade.records import Crop
     from omrgrade.resources import bundled
+    from omrgrade.staging import staged
     from omrgrade.training.boxes import load_boxes
     from omrgrade.training.calibration import calibration
 

@@ -184,7 +184,7 @@ def command(**given: Any) -> None:
         raise click.UsageError("--collate order is for several pages a pupil: give -t once for each")
     job = _begin(options)
     from omrgrade.kept import RUN_FILE
-    from omrgrade.outputs import check_directory, check_no_file
+    from omrgrade.staging import check_directory, check_no_file
     from omrgrade.store import Store
 
     check_no_file(options.output)
@@ -250,8 +250,6 @@ def _drawn(options: Options, pages: int) -> str:
 def _read(options: Options, job: _Job, store: Store) -> Results:
     """Read and mark the pages; what was read, and with what, is kept in the store."""
     from omrgrade.kept import KeptRun, keep_run
-    from omrgrade.outputs.results import doubtful_pages
-    from omrgrade.outputs.stored import stored_results
     from omrgrade.pipeline import grade_batch
 
     with progress(len(job.pages), verbose=options.verbose, quiet=options.quiet) as tell:
@@ -282,6 +280,9 @@ def _read(options: Options, job: _Job, store: Store) -> Results:
         interrupted=batch.interrupted,
     )
     keep_run(store, run)
+    from omrgrade.outputs.results import doubtful_pages
+    from omrgrade.outputs.stored import stored_results
+
     results = stored_results(store, run, batch)
     return replace(results, redraw=doubtful_pages(batch)) if job.drawn == "doubtful" else results
 

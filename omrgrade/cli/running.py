@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def engine_for(jobs: int, *, page_timeout: float, cluster: str | None, limits: L
     memory = memory_for(limits)
     engine = None if cluster else make_engine(jobs, page_timeout=page_timeout, memory=memory, apart=apart)
     if isinstance(engine, ProcessEngine):
-        engine.start("omrgrade.pipeline", "onnxruntime")
+        engine.start("omrgrade.pipeline", "onnxruntime", "numpy.ma")  # the last one: for its medians
         context.call_on_close(engine.stop)  # should a wrong key end the command
     return engine
 
@@ -69,17 +70,24 @@ def progress(total: int, *, verbose: bool, quiet: bool) -> Iterator[Callable[[Pa
     """A bar on a terminal, nothing elsewhere; with -v a line a page."""
     from tqdm import tqdm
 
-    from omrgrade.outputs.report import form
-    from omrgrade.outputs.summary import page_line
-
     done = itertools.count(1)
     tqdm.monitor_interval = 0  # no thread beside this one: see ProcessEngine
     with tqdm(total=total, unit="page", disable=True if quiet or verbose else None, file=sys.stderr) as bar:
 
         def show(page: PageReading) -> None:
             bar.update()
-            form()  # only the first time: workers go on reading meanwhile
+            _load_outputs()
             if verbose:
+                from omrgrade.outputs.summary import page_line
+
                 click.echo(f"{next(done)}/{total} {page_line(page)}", err=True)
 
         yield show
+
+
+@cache
+def _load_outputs() -> None:
+    """Load what writes the results, once the first page is there: the others are read meanwhile."""
+    from omrgrade.outputs.report import form
+
+    form()

@@ -22,11 +22,11 @@ from omrgrade.outputs import (
     run,
 )
 from omrgrade.outputs.results import Results, own_preview
-from omrgrade.outputs.staging import check_directory, check_no_file, staged
 from omrgrade.outputs.stored import load_results
 from omrgrade.records import AnswerKey, Batch, PageReading, Roster, RunInfo, Template
+from omrgrade.staging import staged
 
-__all__ = ["WRITERS", "check_directory", "check_no_file", "load_results", "write_outputs", "write_results"]
+__all__ = ["WRITERS", "load_results", "write_outputs", "write_results"]
 
 Contents = bytes | Iterable[bytes] | None
 """Of a file: whole, part by part, or None for a file that must not be there."""

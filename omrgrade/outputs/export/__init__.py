@@ -13,7 +13,7 @@ from omrgrade.outputs.export.pupils import Marked, marked
 from omrgrade.outputs.export.rawcsv import RawTable
 from omrgrade.outputs.export.workbook import workbook
 from omrgrade.outputs.results import Results
-from omrgrade.outputs.staging import staged
+from omrgrade.staging import staged
 
 __all__ = ["FORMATS", "Exported", "Options", "check_final", "export"]
 
