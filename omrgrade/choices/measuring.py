@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omrgrade.choices.printed import Group, printed
+from omrgrade.choices.printed import Group, Prints, printed
 from omrgrade.choices.ranks import median, quantile, ranked
 from omrgrade.choices.zones import SECTORS, Bools, Floats, Sector, Zones, polar, zones
 from omrgrade.records import Crop
@@ -68,10 +68,10 @@ def measure(questions: Sequence[Question]) -> Marks:
     starts = np.cumsum([0, *(len(labels) for _, labels in questions)])
     for (shape, margin), members in _by_size(questions).items():
         chosen = [questions[n] for n in members]
-        marks, printed_on = _measured(chosen, margin, 2 if min(shape) >= COARSE else 1)
-        if printed_on and min(shape) >= COARSE:  # ink between a letter's strokes shows only in full
-            marks, _ = _measured(chosen, margin, 1)
-        parts.append(marks)
+        seen = _seen(chosen, margin, 2 if min(shape) >= COARSE else 1)
+        if seen.prints.pictures and min(shape) >= COARSE:  # ink between a letter's strokes shows only in full
+            seen = _seen(chosen, margin, 1)
+        parts.append(_marks(seen))
         order += [place for n in members for place in range(starts[n], starts[n + 1])]
     if len(parts) == 1:
         return parts[0]
@@ -80,14 +80,31 @@ def measure(questions: Sequence[Question]) -> Marks:
     return Marks(**{name: np.concatenate([getattr(p, name) for p in parts])[back] for name in names})
 
 
-def _measured(questions: Sequence[Question], margin: int, step: int) -> tuple[Marks, bool]:
-    """All bubbles of some questions of one size, by every `step`-th px; and whether something is printed."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """Bubbles of one size, and what is printed on them."""
+
+    dark: Floats  # (n, h, w), 0 paper .. 1 black
+    uneven: Floats  # (n,): see `Marks`
+    groups: list[Group]  # each bubble's label, and how many options it stands among
+    where: Zones
+    prints: Prints
+
+
+def _seen(questions: Sequence[Question], margin: int, step: int) -> _Seen:
+    """All bubbles of some questions of one size, by every `step`-th px."""
     dark, uneven = _settled([[crop.pixels for crop in crops] for crops, _ in questions], margin, step)
     blank = None
     if all(crop.blank is not None for crops, _ in questions for crop in crops):
         blank, _ = _settled([[crop.blank for crop in crops] for crops, _ in questions], margin, step)
     groups = [(label, len(labels)) for _, labels in questions for label in labels]
-    return _marks(dark, blank, uneven, groups, margin / step, fine=step == 1)
+    where = zones(dark.shape[1], dark.shape[2], margin / step)
+    for stack in (dark,) if blank is None else (dark, blank):
+        _lift(stack, where.inside)
+    uneven = _unusual(uneven[:, None], groups)[:, 0]
+    shaded = int((uneven > EDGE).sum()) >= SHADED
+    prints = printed(dark, blank, groups, where, fine=step == 1, shaded=shaded)
+    return _Seen(dark, uneven, groups, where, prints)
 
 
 def _by_size(questions: Sequence[Question]) -> dict[tuple[tuple[int, ...], int], list[int]]:
@@ -200,23 +217,15 @@ def _rings(height: int, width: int, margin: float) -> tuple[list[tuple[int, int]
 # ---------------------------------------------------------------- ink
 
 
-def _marks(
-    dark: Floats, blank: Floats | None, uneven: Floats, groups: Sequence[Group], margin: float, *, fine: bool
-) -> tuple[Marks, bool]:
-    """The ink of bubbles of one size; groups: each bubble's label, and how many options it stands among."""
-    where = zones(dark.shape[1], dark.shape[2], margin)
-    _lift(dark, where.inside)
-    if blank is not None:
-        _lift(blank, where.inside)
-    uneven = _unusual(uneven[:, None], groups)[:, 0]
-    shaded = int((uneven > EDGE).sum()) >= SHADED
-    prints = printed(dark, blank, groups, where, fine=fine, shaded=shaded)
+def _marks(seen: _Seen) -> Marks:
+    """The ink of bubbles, without what is printed."""
+    dark, groups, where, prints = seen.dark, seen.groups, seen.where, seen.prints
     darkest, area = _inked(dark[:, where.inside])
     for group, picture in prints.pictures.items():
         members = np.array([n for n, other in enumerate(groups) if other == group])
         level = max(HIDDEN, float(np.quantile(picture[where.inside], CLEAR)))
-        seen = where.inside & (picture <= level)
-        more = np.maximum(dark[members][:, seen] - picture[seen], 0) / (1 - min(level, 0.6))
+        light = where.inside & (picture <= level)
+        more = np.maximum(dark[members][:, light] - picture[light], 0) / (1 - min(level, 0.6))
         darkest[members], area[members] = _inked(more)
     for group, share in prints.unknown.items():
         members = np.array([n for n, other in enumerate(groups) if other == group])
@@ -225,7 +234,7 @@ def _marks(
         area[members] = np.maximum(np.where(left < CERTAIN, left * DOUBTED, left), LEAST)
         darkest[members[(left < NO_MORE) & (ink < UNLIKE * share)]] = LEAST
     around, middle, near, far = _strokes(dark, where, groups)
-    marks = Marks(
+    return Marks(
         dark=darkest,
         area=area,
         around=around,
@@ -233,9 +242,8 @@ def _marks(
         near=near,
         far=far,
         room=np.broadcast_to(where.room, far.shape),
-        uneven=uneven,
+        uneven=seen.uneven,
     )
-    return marks, bool(prints.pictures)
 
 
 def _lift(dark: Floats, inside: Bools) -> None:

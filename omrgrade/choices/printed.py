@@ -53,6 +53,7 @@ MOST_SHARE = 0.5  # unless it is more than this share of the inside: no print co
 _MOVES = sorted(
     product(range(-NUDGE, NUDGE + 1), repeat=2), key=lambda move: abs(move[0]) + abs(move[1])
 )  # (y, x) px, of equals the least first
+_ROUNDING = 1e-5  # parts of a sum of products: less must not choose between moves
 _BLURS = (0.0, 0.6, 1.0, 1.5, 2.2, 3.0)  # px, of the blank form to look like the scan
 _GAINS = (0.6, 0.8, 1.0, 1.2)
 
@@ -253,21 +254,22 @@ def _fitted(
     if known:
         seen = np.stack([learned[group] for group in known])
         drawn = np.stack([clean[group] for group in known])
+        soft = {(b, w): _softened(drawn, b, w) for b in _BLURS for w in (1, 3)}
         tries = [(b, g, w) for b in _BLURS for g in _GAINS for w in (1, 3)]
         # The median over groups: those of which most are filled do not count.
-        costs = [np.median(np.abs(_as_scanned(drawn, *how) - seen).mean(axis=(1, 2))) for how in tries]
+        costs = [np.median(np.abs(_darker(soft[b, w], g) - seen).mean(axis=(1, 2))) for b, g, w in tries]
         blur, gain, wide = tries[int(np.argmin(costs))]
-    return {group: _as_scanned(picture[None], blur, gain, wide)[0] for group, picture in clean.items()}
+    return {group: _darker(_softened(picture[None], blur, wide), gain)[0] for group, picture in clean.items()}
 
 
-def _as_scanned(stack: Floats, blur: float, gain: float, wide: int) -> Floats:
-    """Pictures (n, h, w) drawn with a thicker line, blurred (px) and made darker."""
-    result = []
-    for picture in stack:
-        thick = cv2.dilate(picture, np.ones((wide, wide))) if wide > 1 else picture
-        soft = cv2.GaussianBlur(thick, (0, 0), blur) if blur else thick
-        result.append(np.clip(soft * gain, 0, 1))
-    return np.stack(result).astype(np.float32)
+def _softened(stack: Floats, blur: float, wide: int) -> Floats:
+    """Pictures (n, h, w) drawn with a thicker line and blurred (px)."""
+    thick = [cv2.dilate(picture, np.ones((wide, wide))) for picture in stack] if wide > 1 else [*stack]
+    return np.stack([cv2.GaussianBlur(one, (0, 0), blur) for one in thick] if blur else thick)
+
+
+def _darker(stack: Floats, gain: float) -> Floats:
+    return np.clip(stack * np.float32(gain), 0, 1).astype(np.float32)
 
 
 def _borrowed(
@@ -320,17 +322,18 @@ def _unknown_share(
 
 @lru_cache(maxsize=16)
 def _rolled(height: int, width: int) -> NDArray[np.intp]:
-    """For each move, from which place of a picture each px of the moved one is: (moves, height, width)."""
+    """For each move, from which place of a picture each px of the moved one is: (moves, height * width)."""
     places = np.arange(height * width).reshape(height, width)
-    return np.stack([np.roll(places, move, (0, 1)) for move in _MOVES])
+    return np.stack([np.roll(places, move, (0, 1)).ravel() for move in _MOVES])
 
 
 def _nudge(dark: Floats, own: Sequence[int], picture: Floats) -> None:
     """Move each bubble by the few px that lay it best on its print."""
-    stack = dark[list(own)]
-    laid = picture.ravel()[_rolled(*picture.shape)]
-    match = np.stack([(stack * one).sum(axis=(1, 2)) for one in laid])
-    for n, best in zip(own, match.argmax(axis=0).tolist(), strict=True):
+    stack = dark[list(own)].reshape(len(own), -1)
+    match = picture.ravel()[_rolled(*picture.shape)] @ stack.T
+    most = match.max(axis=0)
+    alike = match >= most - _ROUNDING * np.abs(most)
+    for n, best in zip(own, alike.argmax(axis=0).tolist(), strict=True):
         down, right = _MOVES[best]
         if down or right:
             dark[n] = np.roll(dark[n], (-down, -right), axis=(0, 1))
