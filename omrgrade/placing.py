@@ -41,11 +41,26 @@ def _splines(position: Array, count: int) -> Array:
 
 
 def bend_shifts(bend: Bend | None, points: Array) -> Array:
-    """How far points (..., 2) mm of a flat page lie displaced, mm."""
+    """How far points (..., 2) mm of a flat page lie displaced, mm: sixteen coefficients count at each."""
     if bend is None:
         return np.zeros_like(points)
     flat = points.reshape(-1, 2)
-    return np.asarray((bend_weights(bend, flat) @ np.array(bend.shifts)).reshape(points.shape))
+    column, across = _four(flat[:, 0] / bend.step, bend.columns)
+    row, down = _four(flat[:, 1] / bend.step, bend.rows)
+    at = row[:, :, None] * bend.columns + column[:, None, :]
+    weights = (down[:, :, None] * across[:, None, :]).reshape(len(flat), 1, 16)
+    there = np.array(bend.shifts)[at.reshape(len(flat), 16)]
+    return np.asarray((weights @ there).reshape(points.shape))
+
+
+def _four(position: Array, count: int) -> tuple[NDArray[np.intp], Array]:
+    """Which of `_splines` are not zero at positions (n,) in steps, (n, 4), and what they are there."""
+    inside = np.clip(position, 0, count - 3)
+    first = np.minimum(inside.astype(np.intp), count - 4)
+    t = inside - first
+    rest = 1 - t
+    values = (rest**3 / 6, 2 / 3 - t**2 + t**3 / 2, 2 / 3 - rest**2 + rest**3 / 2, t**3 / 6)
+    return first[:, None] + np.arange(4), np.stack(values, axis=1)
 
 
 def place(registration: Registration, points: Array) -> Array:
@@ -64,8 +79,7 @@ def local_matrices(registration: Registration, rects: Sequence[Rect]) -> Array:
     down = np.array([max(rect.height, 4) / 2 for rect in rects])
     around = np.array([(x, y), (x - across, y), (x + across, y), (x, y - down), (x, y + down)])
     around = np.ascontiguousarray(around.transpose(2, 0, 1))  # (n, 5, 2)
-    weights = bend_weights(registration.bend, around.reshape(-1, 2)).reshape(len(rects), 5, -1)
-    shifts = weights @ np.array(registration.bend.shifts)
+    shifts = bend_shifts(registration.bend, around)
     bent = np.tile(np.eye(3), (len(rects), 1, 1))
     bent[:, :2, 0] += (shifts[:, 2] - shifts[:, 1]) / (2 * across[:, None])
     bent[:, :2, 1] += (shifts[:, 4] - shifts[:, 3]) / (2 * down[:, None])
