@@ -32,7 +32,7 @@ def test_places_shared_between_moves_say_what_each_move_by_itself_does(laid):
     _, verifying = shared_out(template, BENT_LANDMARKS)
     steps = box_steps(template)
     assert len(steps) >= 4
-    for (x, y), (shared, matrix) in zip(steps, _further(scan, template, fit), strict=True):
+    for (x, y), (shared, matrix) in zip(steps, _further(scan, template, fit, BENT_LANDMARKS), strict=True):
         alone = judged(scan, Pose(matrix=matrix), fit.located, verifying)
         assert np.allclose(matrix, moved(fit, x, y).pose.matrix)
         assert shared == pytest.approx(rank(alone), abs=0.05)

@@ -101,9 +101,9 @@ def register(
     """Find the template's page in a scan.
 
     `max_residual` in mm: a page whose boxes lie further off (90th percentile) is refused. Raises
-    `RegistrationError` with a reason. Over `flag_residual` mm, or when it may as well lie the other way up,
-    the result has a `doubt`. shown: the template's `byhand.reference_points` in scan px, if a person has
-    shown them; they take the method's place.
+    `RegistrationError` with a reason. Over `flag_residual` mm, unless boxes are so large that they are read
+    alike, or when it may as well lie the other way up, the result has a `doubt`. shown: the template's
+    `byhand.reference_points` in scan px, if a person has shown them; they take the method's place.
     """
     found = survey(scan, template, max_residual=max_residual, flag_residual=flag_residual, shown=shown)
     if found.refusal is not None:
@@ -151,7 +151,7 @@ def survey(
             if (problem is None and not accepted) or (better and accepted == (problem is None)):
                 best, accepted = Survey(fits=fits, refusal=problem), problem is None
             sure = template.fiducials.method == "aruco" or best.fits[0].whole
-            if accepted and sure and best.fits[0].residual <= min(flag_residual, _OFF):
+            if accepted and sure and _lies_well(best.fits[0], flag_residual):
                 break  # a page that lies badly, or without some of its boxes, may lie better elsewhere
     except RegistrationError as error:
         refusal = error if not best.fits else refusal
@@ -185,6 +185,11 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
     return sorted([*looks, *fits], key=rank)
 
 
+def _lies_well(fit: Fit, flag_residual: float) -> bool:
+    """Whether there is no need to look for the page elsewhere."""
+    return fit.residual <= max(min(flag_residual, _OFF), fit.slack)
+
+
 def _at_first_sight(
     scan: Scan, template: Template, max_residual: float, flag_residual: float
 ) -> Survey | None:
@@ -192,7 +197,7 @@ def _at_first_sight(
     if not (candidates := FIRST[template.fiducials.method](scan, template)):
         return None
     fits = [fit for fit in _quick_fits(scan, template, candidates) if fit.share >= MIN_FOUND]
-    if not fits or not (fits[0].good and fits[0].whole and fits[0].residual <= min(flag_residual, _OFF)):
+    if not fits or not (fits[0].good and fits[0].whole and _lies_well(fits[0], flag_residual)):
         return None
     moved, best = _unslipped(scan, template, tuple(fits))
     clear = moved[0] is fits[0] and _problem(scan, template, fits[0], max_residual, best) is None
@@ -316,7 +321,7 @@ def _registration(template: Template, fits: Sequence[Fit], flag_residual: float)
     doubt = ""
     if others and others[0].residual <= flag_residual and others[0].share > fit.share - _CLEARLY:
         doubt = "the page may lie the other way up"
-    elif fit.residual > flag_residual:
+    elif fit.residual > max(flag_residual, fit.slack):
         doubt = f"the boxes lie up to {fit.residual:.1f} mm from where they should"
     return Registration(
         page_to_scan=cast(Matrix, tuple(tuple(row) for row in fit.pose.matrix.tolist())),

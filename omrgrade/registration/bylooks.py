@@ -49,10 +49,14 @@ def _fitted(scan: Scan, template: Template, located: Located, pose: Pose) -> Fit
     fitting, verifying = shared_out(template, BENT_LANDMARKS)
     wide, _ = _reaches(template)
     flat = Flat.of(scan.pixels, pose, outlines(template), room=_room(template), contrast=located.contrast)
-    for reach in sorted({wide, max(wide / 2, 1.0), max(wide / 4, 1.0)}, reverse=True):
-        seen, looks = learned_landmarks(flat, pose, fitting[:LANDMARKS], reach=reach)  # these span the page
+    looks, span = None, fitting[:LANDMARKS]  # these span the page
+    for reach in (wide, *(part for part in (wide / 2, wide / 4) if part > VERIFY)):
+        seen, looks = learned_landmarks(flat, pose, span, reach=reach, known=looks)
         pose = Pose(matrix=refine(pose.matrix, [seen], trust=0.5))
-    seen, looks = learned_landmarks(flat, pose, fitting, reach=VERIFY)
+    about = pose.matrix
+    seen, looks = learned_landmarks(flat, pose, fitting, reach=VERIFY, known=looks)
+    pose = Pose(matrix=refine(about, [seen], trust=0.5))
+    seen = seen.seen_from(about, pose.matrix)
     marks = look_landmarks(looks, pose, verifying, reach=VERIFY)
     fit = replace(judged(scan, pose, located, verifying, marks), looks=looks)
     if fit.residual <= FINE and fit.good:
@@ -60,6 +64,13 @@ def _fitted(scan: Scan, template: Template, located: Located, pose: Pose) -> Fit
     size = (template.page_width, template.page_height)
     pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
     marks = replace(marks, shifts=marks.shifts - pose.shifted(marks.points))
+    fit = min(fit, replace(judged(scan, pose, located, verifying, marks), looks=looks), key=rank)
+    if fit.whole:
+        return fit
+    # Boxes of a bent page may have been too far from where a flat one has them.
+    seen, looks = learned_landmarks(flat, pose, fitting, reach=VERIFY, known=looks)
+    pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
+    marks = look_landmarks(looks, pose, verifying, reach=VERIFY)
     return min(fit, replace(judged(scan, pose, located, verifying, marks), looks=looks), key=rank)
 
 

@@ -40,6 +40,8 @@ _THICK = 0.06  # of the side, if that is more: large bubbles are drawn with thic
 _FLAT = 0.02  # of the contrast: what varies less is no box
 _SAMPLE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _COARSER = 2  # px of a box's picture a px of the copy on which it is first looked for
+_SEEDS, _NEIGHBOURS = 6, 12  # boxes, and how many round each are looked at together if all show nothing
+_NEARLY_ALL = 0.8  # share of the boxes: a look that shows so many is theirs
 _AT_ONCE = 96  # boxes side by side: their pictures stay near the processor
 _STEP = 1 / 16  # mm between places of a middle that are tried
 _SIZES = np.linspace(0.65, 1.35, 29)  # of what the template says
@@ -118,18 +120,21 @@ class Looks:
 
 
 def learned_landmarks(
-    flat: Flat, pose: Pose, boxes: Sequence[Outline], *, reach: float
+    flat: Flat, pose: Pose, boxes: Sequence[Outline], *, reach: float, known: Looks | None = None
 ) -> tuple[Landmarks, Looks]:
     """Look for boxes within `reach` mm of where `pose` puts them, like `box_landmarks`; and their looks.
 
-    All axes of a box stand together: shifts are nan where it does not look like an empty one.
+    All axes of a box stand together: shifts are nan where it does not look like an empty one. known: their
+    looks as they were learned before, to begin with.
     """
     centres, looks = _centres(boxes), {}
     there = np.full((len(boxes), 2), np.nan)
     for size, own in _by_size(boxes).items():
         if len(own) >= FEWEST:
             pictures, middles = flat.cut(pose, centres[own], size, reach)
-            if learned := _learned(pictures, size, reach):
+            before = known.sizes.get(size) if known else None
+            learned = _sharpened(pictures, before, size, reach) if before else None
+            if learned := learned or _learned(pictures, centres[own], size, reach):
                 looks[size], shifts = learned
                 there[own] = middles + shifts
     return _landmarks(flat, pose, centres, there), Looks(flat=flat, sizes=looks)
@@ -193,15 +198,41 @@ def _darkness(boxes: Grey, contrast: float) -> Grey:
 # ---------------------------------------------------------------- learning a look
 
 
-def _learned(pictures: Grey, size: Size, reach: float) -> tuple[Look, Array] | None:
+def _learned(pictures: Grey, centres: Array, size: Size, reach: float) -> tuple[Look, Array] | None:
     """What an empty box looks like, of pictures (n, h, w) in which one is within `reach` mm of the middle.
 
-    And how far each is from its picture's middle, (n, 2) mm, nan where there is none.
+    And how far each is from its picture's middle, (n, 2) mm, nan where there is none. centres: (n, 2) mm.
+    Where boxes are off by so much, each otherwise, that all together show nothing, neighbours are asked,
+    which lie alike.
     """
-    found = _cut(_median(pictures), size, reach)
-    if found is None:
+    if learned := _learned_from(pictures, slice(None), size, reach):
+        return learned
+    if len(pictures) <= _NEIGHBOURS:
         return None
-    shifts = _shifts(pictures, found[0], _px(size))
+    away = np.hypot(*(centres[:_SEEDS, None] - centres[None]).transpose(2, 0, 1))
+    near = np.argsort(away, axis=1, kind="stable")[:, :_NEIGHBOURS]
+    best, most = None, 0
+    for own in near:
+        learned = _learned_from(pictures, own, size, reach)
+        seen = int(np.isfinite(learned[1][:, 0]).sum()) if learned else 0
+        if seen > most:
+            best, most = learned, seen
+        if seen > _NEARLY_ALL * len(pictures):
+            break
+    return best
+
+
+def _learned_from(
+    pictures: Grey, first: slice | NDArray[np.intp], size: Size, reach: float
+) -> tuple[Look, Array] | None:
+    """`_learned`, beginning with what the `first` of the pictures show together."""
+    found = _cut(_median(pictures[first]), size, reach)
+    return _sharpened(pictures, found[0], size, reach) if found else None
+
+
+def _sharpened(pictures: Grey, look: Look, size: Size, reach: float) -> tuple[Look, Array] | None:
+    """`_learned`, where about what it looks like is known: the pictures are laid on that."""
+    shifts = _shifts(pictures, look, _px(size))
     sure = np.flatnonzero(np.isfinite(shifts[:, 0]))
     if len(sure) < FEWEST / 2:
         return None

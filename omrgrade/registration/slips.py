@@ -19,6 +19,7 @@ from omrgrade.registration.looks import look_landmarks
 from omrgrade.registration.outlines import Outline, box_landmarks, filled, outlines
 
 _SLIPPED = 0.02  # of `rank`: what boxes must gain for a page to be moved by a row or column
+_FEW, _WORSE = 30, 0.12  # boxes by which a place is looked at first, and how much worse (`rank`) is clear
 _COMMON = 0.1  # share of the boxes whose next one is that far away, for a step to be one
 _SAME_LINE = 1.0  # mm by which boxes of a row or column may be off it
 _SAME_PLACE = 0.4  # mm: boxes nearer than this are looked for at one place
@@ -38,8 +39,13 @@ class _Moved:
 
 
 def further(scan: Scan, template: Template, fit: Fit) -> Further:
-    """Where boxes are best one row or column further."""
-    return min(_further(scan, template, fit), key=lambda one: one[0], default=(np.inf, None))
+    """Where boxes are best one row or column further; few tell where these are clearly worse."""
+    best = _best(_further(scan, template, fit, _FEW))
+    return best if best[0] > rank(fit) + _WORSE else _best(_further(scan, template, fit, BENT_LANDMARKS))
+
+
+def _best(places: list[tuple[float, Array]]) -> Further:
+    return min(places, key=lambda one: one[0], default=(np.inf, None))
 
 
 def unslipped(fit: Fit, best: Further) -> Located | None:
@@ -54,9 +60,9 @@ def repeated(fit: Fit, best: Further) -> bool:
     return best[0] < rank(fit) + max(_SLIPPED, 2 / max(fit.seen, 1))
 
 
-def _further(scan: Scan, template: Template, fit: Fit) -> list[tuple[float, Array]]:
-    """How well (`rank`) boxes lie one row or column further, each way, and the matrix there."""
-    every, moves = _places(template)
+def _further(scan: Scan, template: Template, fit: Fit, count: int) -> list[tuple[float, Array]]:
+    """How well (`rank`) so many boxes lie one row or column further, each way, and the matrix there."""
+    every, moves = _places(template, count)
     contrast, seen = fit.located.contrast, []
     if every and not (fit.by_looks and fit.whole):  # then there is no doubt how boxes are told
         seen.append(box_landmarks(scan.pixels, fit.pose, every, reach=VERIFY, contrast=contrast))
@@ -86,9 +92,9 @@ def _at(moved: _Moved, marks: Landmarks) -> Landmarks:
 
 
 @lru_cache(maxsize=4)
-def _places(template: Template) -> tuple[list[Outline], list[_Moved]]:
-    """The places at which boxes are looked for, and the boxes moved one row or column, each way."""
-    _, verifying = shared_out(template, BENT_LANDMARKS)
+def _places(template: Template, count: int) -> tuple[list[Outline], list[_Moved]]:
+    """The places at which so many boxes are looked for, and these moved one row or column, each way."""
+    verifying = shared_out(template, BENT_LANDMARKS)[1][:count]  # any number of the first span the page
     number: dict[tuple[int, int, float, float], int] = {}
     every: list[Outline] = []
     result = []
