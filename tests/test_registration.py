@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from omrgrade.errors import RegistrationError
 from omrgrade.placing import place
 from omrgrade.records import Rect, Registration, Scan, Template
-from omrgrade.registration import METHODS, register
-from omrgrade.registration.geometry import Landmarks, project, quarter_turns, refine
+from omrgrade.registration import METHODS, Survey, register
+from omrgrade.registration.fitting import Fit
+from omrgrade.registration.geometry import Landmarks, Located, Pose, project, quarter_turns, refine
 from omrgrade.render import render_page
 from omrgrade.template import load_template
 
@@ -337,3 +338,14 @@ def test_quarter_turns_are_clockwise(quarter, angle):
 
 def test_every_method_of_a_bundled_template_is_known():
     assert {sheet(name)[0].fiducials.method for name in NAMES} <= set(METHODS)
+
+
+def test_bubbles_so_large_that_they_are_read_alike_may_lie_off():
+    template, pose = load_template("choice-a4"), Pose(matrix=np.eye(3))
+    fit = Fit(
+        pose=pose, located=Located(page_to_scan=np.eye(3), contrast=100), residual=0.6, seen=40, share=1.0
+    )
+    flagged = Survey(fits=(fit,), refusal=None).registration(template, 0.5)
+    assert "from where they should" in flagged.doubt
+    large = Survey(fits=(replace(fit, slack=0.67),), refusal=None).registration(template, 0.5)
+    assert not large.doubt
