@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,9 +11,10 @@ from click.testing import CliRunner
 
 from omrgrade.cli import cli
 from omrgrade.errors import AnswerKeyError, TemplateError
+from omrgrade.forms import settling
 from omrgrade.forms.evaluation import key_text, read_evaluation
 from omrgrade.forms.importing import translate
-from omrgrade.forms.settling import settled_by_looks
+from omrgrade.forms.settling import settled, settled_by_looks
 from omrgrade.images import read_scan
 from omrgrade.key import load_key
 from omrgrade.pipeline import grade_batch
@@ -111,6 +113,11 @@ def test_markers_and_references_are_laid_beside_the_template(imported, tmp_path)
         {"fieldBlocks": {"A": {"origin": [1], "fieldLabels": ["q1"], "fieldType": "QTYPE_MCQ4"}}},
         {"customLabels": {"X": ["nobody"]}},
         {"pageDimensions": "large"},
+        {"fieldBlocks": {"A": TEMPLATE["fieldBlocks"]["Choices"] | {"fieldLabels": ["q1..q10"]}}},
+        {"fieldBlocks": {"A": TEMPLATE["fieldBlocks"]["Kind"] | {"direction": "V"}}},
+        {"preProcessors": ["CropPage"]},
+        {"qBlocks": {"A": {"qType": "QTYPE_MCQ4", "qNos": [[["q1"]]], "orig": [1, 2], "gaps": [3]}}},
+        {"qBlocks": {"A": {"qType": "QTYPE_9", "qNos": [[["q1"]]], "orig": [1, 2], "gaps": [3, 4]}}},
     ],
 )
 def test_a_mistake_is_named_with_its_place(imported, changes):
@@ -210,6 +217,113 @@ def test_templates_of_other_versions_of_it_are_the_same_template(imported):
     assert [(f.id, f.options, f.boxes) for f in old.fields] == [
         (f.id, f.options, f.boxes) for f in released.fields
     ]
+
+
+def boxes_px(field):
+    """Middles of a field's boxes in px of `TEMPLATE`'s page."""
+    return [
+        (round((box.x + box.width / 2) * 1000 / 210), round((box.y + box.height / 2) * 1414 / 297))
+        for box in field.boxes
+    ]
+
+
+def test_the_first_version_had_several_groups_in_a_block_and_keys_in_any_case(imported):
+    """Blocks stood beside the other keys; groups follow at bigGaps; labels that no block has were empty."""
+    template, made = imported(
+        fieldBlocks={},
+        customLabels={},
+        preProcessors={"CropPage": {}},
+        Dimensions=[1000, 1414],
+        BubbleDimensions=[20, 20],
+        pageDimensions=None,
+        bubbleDimensions=None,
+        Concatenations={
+            "Roll": ["Squad", "Medium", "r0", "r1"], "q5": ["q5.1", "q5.2"], "q6": ["q6.1", "q6.2"],
+        },
+        Singles=["q1", "q2", "q3", "q4"],
+        Medium={"qType": "QTYPE_MED", "orig": [60, 100], "gaps": [50, 40], "qNos": [[["Medium"]]]},
+        Roll={"qType": "QTYPE_ROLL", "orig": [110, 100], "gaps": [50, 40], "qNos": ["r0", "r1"]},
+        Int={
+            "qType": "QTYPE_INT", "orig": [300, 100], "bigGaps": [90, 11], "gaps": [50, 40],
+            "qNos": [[["q5.1", "q5.2"], ["q6.1", "q6.2"]]],
+        },
+        Mcq={
+            "qType": "PAIR", "orig": [100, 700], "bigGaps": [100, 150], "gaps": [60, 50],
+            "qNos": [[["q1", "q2"], ["q3"]], [["q4"]]],
+        },
+        qTypes={"PAIR": {"vals": ["X", "Y"], "orient": "H"}},
+    )  # fmt: skip
+    assert template.field("Roll").bubble_columns == (("E", "H"), *[tuple("0123456789")] * 2)
+    assert any("Squad" in note for note in made.notes)
+    assert boxes_px(template.field("q5"))[0] == (310, 110)
+    assert boxes_px(template.field("q6"))[0] == (310 + 90 + 40, 110), "its code adds the bubbles' gap here"
+    first = {n: boxes_px(template.field(f"q{n}")) for n in (1, 2, 3, 4)}
+    assert first[1] == [(110, 710), (170, 710)]
+    assert first[2][0] == (110, 760)
+    assert first[3][0] == (110, 710 + 150 + 50)
+    assert first[4][0] == (110 + 100 + 60, 710)
+    assert template.field("q4").options == ("X", "Y")
+
+
+def test_groups_of_blocks_offsets_and_blocks_that_are_text(imported):
+    """As later versions write them; a joined column goes without what is no bubbles."""
+    blocks = TEMPLATE["fieldBlocks"]
+    plain, _ = imported()
+    name = {"fieldDetectionType": "OCR", "fieldLabels": ["name"], "origin": [5, 5]}
+    moved, made = imported(
+        fieldBlocks={"DEFAULT": dict(blocks), "more": {"Name": name}},
+        customLabels={"Roll": ["Kind", "roll1..3", "name"], "Name": []},
+        fieldBlocksOffset=[30, -20],
+        conditionalSets=[{"name": "B"}],
+        alignment={"maxDisplacement": 5},
+    )
+    before, after = boxes_px(plain.field("q7")), boxes_px(moved.field("q7"))
+    assert [(x - 30, y + 20) for x, y in after] == before
+    assert len(moved.field("Roll").bubble_columns) == 4
+    notes = "\n".join(made.notes)
+    assert all(word in notes for word in ("OCR", "customLabels.Roll", "import each by itself", "alignment"))
+
+
+def test_a_known_type_goes_before_a_blocks_own_values_as_in_omrchecker(imported):
+    choices = TEMPLATE["fieldBlocks"]["Choices"]
+    template, made = imported(
+        customLabels={},
+        fieldBlocks={
+            "Typed": choices | {"direction": "vertical", "bubbleValues": ["X", "Y"]},
+            "Own": choices
+            | {
+                "fieldType": "MY_TYPE", "direction": "vertical", "bubbleValues": ["X", "Y"],
+                "fieldLabels": ["q11..13"], "origin": [100, 900],
+            },
+        },
+    )  # fmt: skip
+    assert template.field("q1").options == tuple("ABCD")
+    assert len({y for _, y in boxes_px(template.field("q1"))}) == 1
+    assert template.field("q11").options == ("X", "Y")
+    assert len({x for x, _ in boxes_px(template.field("q11"))}) == 1
+    assert sum("goes by the type QTYPE_MCQ4" in note for note in made.notes) == 2
+    assert any("MY_TYPE is not known" in note for note in made.notes)
+
+
+def test_bubbles_read_twice_are_read_once(imported):
+    """Their samples lay two blocks on the same bubbles, of other values; here a bubble is of one field."""
+    kind = TEMPLATE["fieldBlocks"]["Kind"]
+    twin = kind | {"bubbleValues": ["J", "H"], "fieldLabels": ["Squad"]}
+    blocks = TEMPLATE["fieldBlocks"] | {"Squad": twin}
+    template, made = imported(fieldBlocks=blocks, customLabels={"Roll": ["Squad", "Kind", "roll1..3"]})
+    assert len(template.field("Roll").bubble_columns) == 4
+    assert any("Squad has the bubbles of Kind" in note for note in made.notes)
+
+
+def test_areas_that_overlap_or_leave_the_page_become_smaller_about_the_same_middles(imported):
+    """A size in such a template is that of the area looked at."""
+    choices = TEMPLATE["fieldBlocks"]["Choices"] | {"origin": [960, 995], "bubblesGap": 30, "labelsGap": 15}
+    rows = choices | {"origin": [870, 1214], "bubbleDimensions": [32, 64]}
+    template, _ = imported(customLabels={}, fieldBlocks={"Choices": rows})
+    first, tenth = template.field("q1"), template.field("q10")
+    assert boxes_px(first)[0] == (886, 1246)
+    assert boxes_px(tenth)[3] == (976, 1381)
+    assert tenth.boxes[3].y + tenth.boxes[3].height < 297
 
 
 def test_an_evaluation_becomes_a_key(imported):
@@ -358,6 +472,28 @@ def test_a_page_of_theirs_is_graded_with_their_columns(tmp_path):
     by_looks = replace(template, fiducials=replace(template.fiducials, looks=True))
     (again,) = grade_batch([tmp_path / "inputs"], by_looks).pages
     assert {reading.field: (reading.value, reading.status) for reading in again.fields} == read
+
+
+def test_close_rows_are_not_laid_a_row_off(imported, tmp_path, monkeypatch):
+    """Laid too long, a page of close rows shows as many bubbles: that of two ways counts which is nearer."""
+    rows = {
+        "fieldType": "QTYPE_MCQ5", "bubblesGap": 34, "labelsGap": 33, "origin": [300, 150],
+        "fieldLabels": ["q1..36"],
+    }  # fmt: skip
+    template, made = imported(customLabels={}, fieldBlocks={"All": rows})
+    drawing = {"All": rows | {"name": "All", "count": 36, "values": 5}}
+    page = drawn(drawing, set(), off=(3, -4), size=20)[60:-60, 80:-80].copy()
+    for n in range(36):
+        cv2.circle(page, (313 + 34 * (n * 7 % 5), 156 + 33 * n), 11, 40, -1, cv2.LINE_AA)
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    scan = read_scan(PageRef(path=str(tmp_path / "page.png")))
+    right = np.diag([1000 / 210, 1414 / 297, 1.0])
+    long = right @ np.array([[1, 0, 0], [0, 1.02, -0.02 * 140], [0, 0, 1.0]])
+    ways = [[SimpleNamespace(page_to_scan=way)] for way in (long, right)]
+    monkeypatch.setattr(settling, "METHODS", {"page": lambda *_: ways})
+    monkeypatch.setattr(settling, "PLENTY", 1.0)
+    laid = settled(made.source.groups, made.place.scale, template, scan)[0].lines[0]
+    assert (laid.x + laid.width / 2, laid.y + laid.height / 2) == pytest.approx((313, 156), abs=1)
 
 
 def test_bubbles_are_laid_where_registration_sees_them_when_told_by_their_looks(imported, tmp_path):

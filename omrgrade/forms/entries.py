@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from omrgrade.forms.omrchecker import Group, Line
 from omrgrade.forms.settling import Scale
 
-APART = 0.12  # mm between bubbles: where the source has them touch, ours are smaller
 _WHOSE = re.compile(r"roll|student|pupil|candidate|matric|^id$|_id$|enrol|regist|admission|seat|number", re.I)
 _RESERVED = {"source", "page", "student_id", "status", "total", "max", "percent", "to_review"}
 
@@ -148,12 +147,11 @@ def _geometry(line: Line, place: Scale) -> dict[str, str]:
     width, height = line.width * place.across, line.height * place.down
     x, y = place.x + line.x * place.across, place.y + line.y * place.down
     pitch = line.gap * (place.down if line.down else place.across)
-    shrink = max((height if line.down else width) + APART - pitch, 0.0)
     keys = {
         "options": _labels(line.options),
-        "at": _xy(x + shrink / 2, y + shrink / 2),
-        "size": _xy(width - shrink, height - shrink),
-        "gap": f"{pitch - (height if line.down else width) + shrink:.3f}",
+        "at": _xy(x, y),
+        "size": _xy(width, height),
+        "gap": f"{pitch - (height if line.down else width):.3f}",
     }
     if line.down:
         keys["direction"] = "down"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from omrgrade.errors import TemplateError
+from omrgrade.forms.clearance import cleared
 from omrgrade.forms.entries import Use, entry, field_ids, runs
 from omrgrade.forms.evaluation import Evaluation
 from omrgrade.forms.omrchecker import Group, Imported, paper_size, read_omrchecker
@@ -68,10 +69,9 @@ class Translation:
     def text(self) -> str:
         """Our template."""
         scale = self.place.scale
+        groups = cleared(self.source.groups, scale, self.place.width, self.place.height)
         entries = [
-            line
-            for run in runs(self.source.groups, self.ids, self.use)
-            for line in entry(run, self.ids, scale, self.use)
+            line for run in runs(groups, self.ids, self.use) for line in entry(run, self.ids, scale, self.use)
         ]
         return "\n".join([*_head(self), *entries]) + "\n"
 

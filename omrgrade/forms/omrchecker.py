@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from omrgrade.errors import TemplateError
-from omrgrade.forms.spellings import as_released
+from omrgrade.forms.spellings import BUILT_IN, as_released, spelt
 from omrgrade.template import PAGES
 
-FIELD_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
-    "QTYPE_INT": (tuple("0123456789"), "vertical"),
-    "QTYPE_INT_FROM_1": (tuple("1234567890"), "vertical"),
-    "QTYPE_MCQ4": (tuple("ABCD"), "horizontal"),
-    "QTYPE_MCQ5": (tuple("ABCDE"), "horizontal"),
-    "QTYPE_MCQ4_RTL": (tuple("DCBA"), "horizontal"),
-    "QTYPE_MCQ5_RTL": (tuple("EDCBA"), "horizontal"),
-}
 _RANGE = re.compile(r"(?P<stem>.*?\D|)(?P<first>\d+)\.{2,3}(?P<last>\d+)")
 _SIGNS = {"+": "pos", "-": "neg", ".": "dot", "*": "ast", "/": "div", " ": "sp"}
 _BLOCK_KEYS = {
@@ -34,8 +26,13 @@ _BLOCK_KEYS = {
 }  # fmt: skip
 _TOP_KEYS = {
     "pageDimensions", "bubbleDimensions", "fieldBlocks", "preProcessors", "customLabels", "outputColumns",
-    "emptyValue", "path", "$schema", "processingImageShape", "sortFiles",
+    "emptyValue", "path", "$schema", "processingImageShape", "outputImageShape", "sortFiles",
+    "fieldBlocksOffset",
 }  # fmt: skip
+_PARTS = {
+    "conditionalSets": "other layouts for some pages are not taken over; import each by itself",
+    "alignment": "not needed, bubbles are found on each page",
+}
 FITS = 0.07  # share by which a page's proportions may differ from paper that has a name
 
 
@@ -46,6 +43,7 @@ class Line:
     block: str
     label: str
     options: tuple[str, ...]
+    values: tuple[str, ...]  # the options as OMRChecker writes them
     x: float  # top-left corner of the first bubble
     y: float
     width: float
@@ -94,19 +92,25 @@ def read_omrchecker(path: Path) -> Imported:
         )  # fmt: skip
     width, height = _pair(path, "pageDimensions", data["pageDimensions"])
     result = Imported(source=path, width=width, height=height, notes=notes)
-    result.notes += [f"{key}: not known, ignored" for key in sorted(data.keys() - _TOP_KEYS)]
+    result.notes += [
+        f"{key}: {_PARTS.get(key, 'not known, ignored')}"
+        for key in sorted(data.keys() - _TOP_KEYS)
+        if data[key] or key not in _PARTS
+    ]
+    offset = _pair(path, "fieldBlocksOffset", data.get("fieldBlocksOffset") or [0, 0])
     lines: dict[str, Line] = {}
     for name, block in data["fieldBlocks"].items():
-        for line in _lines(path, name, block, data, result.notes):
+        for line in _lines(path, name, block, data, offset, result.notes):
             if line.label in lines:
                 raise _wrong(path, f"fieldBlocks.{name}", "uses a label that another block has", line.label)
             lines[line.label] = line
+    twins = _twins(lines.values(), result.notes)
     if not lines:
         raise _wrong(path, "fieldBlocks", "must have a block with bubbles", sorted(found)[:8])
-    result.groups = _grouped(path, lines, data.get("customLabels") or {}, data.get("outputColumns") or [])
-    result.processors = [
-        (str(entry.get("name")), entry.get("options") or {}) for entry in data.get("preProcessors") or []
-    ]
+    result.groups = _grouped(
+        path, lines, twins, data.get("customLabels") or {}, data.get("outputColumns") or []
+    )
+    result.processors = _processors(path, data.get("preProcessors") or [])
     if data.get("emptyValue"):
         result.notes.append(f"emptyValue {data['emptyValue']!r}: unmarked fields are empty cells here")
     return result
@@ -131,6 +135,8 @@ def expand(path: Path, labels: Sequence[str]) -> list[str]:
     result: list[str] = []
     for label in labels:
         match = _RANGE.fullmatch(str(label))
+        if not match and ".." in str(label):
+            raise _wrong(path, "a label's range", "must be written like q1..10", label)
         if not match:
             result.append(str(label))
             continue
@@ -155,10 +161,26 @@ def paper_size(width: float, height: float) -> tuple[float, float]:
 # ---------------------------------------------------------------- blocks
 
 
-def _lines(path: Path, name: str, block: Any, data: Mapping[str, Any], notes: list[str]) -> Iterator[Line]:
+def _processors(path: Path, entries: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    """The preprocessors' names and options, in turn."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _wrong(path, "preProcessors", "must be a list of objects", entries)
+    options = ["relativePath", "sheetToMarkerWidthRatio"]  # of which version 1 did not mind the case
+    return [(str(entry.get("name")), spelt(entry.get("options") or {}, options)) for entry in entries]
+
+
+def _lines(
+    path: Path,
+    name: str,
+    block: Any,
+    data: Mapping[str, Any],
+    offset: tuple[float, float],
+    notes: list[str],
+) -> Iterator[Line]:
     where = f"fieldBlocks.{name}"
     if not isinstance(block, dict):
         raise _wrong(path, where, "must be an object", block)
+    block = spelt(block, _BLOCK_KEYS)
     notes += [f"{where}.{key}: not known, ignored" for key in sorted(block.keys() - _BLOCK_KEYS)]
     if empty := block.get("emptyValue") or block.get("emptyVal"):
         notes.append(f"{where}.emptyValue {empty!r}: unmarked fields are empty cells here")
@@ -178,8 +200,9 @@ def _lines(path: Path, name: str, block: Any, data: Mapping[str, Any], notes: li
             block=name,
             label=label,
             options=_options(where, values, notes),
-            x=x + (step if down else 0),
-            y=y + (0 if down else step),
+            values=values,
+            x=x + offset[0] + (step if down else 0),
+            y=y + offset[1] + (0 if down else step),
             width=width,
             height=height,
             gap=gap,
@@ -199,16 +222,20 @@ def _steps(path: Path, where: str, gap: Any, count: int) -> list[float]:
 
 def _values(path: Path, where: str, block: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     """A block's bubble values, and the direction in which they follow one another."""
-    kind = block.get("fieldType")
-    if kind and kind not in FIELD_TYPES:
-        raise _wrong(path, f"{where}.fieldType", f"must be one of {', '.join(FIELD_TYPES)}", kind)
-    values, direction = FIELD_TYPES.get(kind or "", ((), "vertical"))
-    values = tuple(str(value) for value in block.get("bubbleValues") or values)
+    if kind := block.get("fieldType"):
+        raise TemplateError(
+            f"'{where}.fieldType' must be one of {', '.join(BUILT_IN)}", where=str(path),
+            fix="or give the block its 'bubbleValues' and 'direction'", received=kind,
+        )  # fmt: skip
+    values = tuple(str(value) for value in block.get("bubbleValues") or ())
     if not 1 <= len(values) <= 26:
         raise _wrong(
             path, f"{where}.bubbleValues", "must be 1 to 26 values, or there must be a fieldType", values
         )
-    return values, str(block.get("direction") or direction)
+    direction = block.get("direction") or "vertical"
+    if direction not in ("vertical", "horizontal"):
+        raise _wrong(path, f"{where}.direction", "must be vertical or horizontal", direction)
+    return values, str(direction)
 
 
 def _options(where: str, values: tuple[str, ...], notes: list[str]) -> tuple[str, ...]:
@@ -226,19 +253,37 @@ def _options(where: str, values: tuple[str, ...], notes: list[str]) -> tuple[str
     return result
 
 
+def _twins(lines: Iterable[Line], notes: list[str]) -> set[str]:
+    """Labels whose bubbles are those of a label before them: a bubble here is of one field."""
+    first: dict[tuple[object, ...], str] = {}
+    result = set()
+    for line in lines:
+        before = first.setdefault((line.x, line.y, line.down), line.label)
+        if before != line.label:
+            notes.append(f"fieldBlocks.{line.block}: {line.label} has the bubbles of {before}, left out")
+            result.add(line.label)
+    return result
+
+
 def _grouped(
-    path: Path, lines: Mapping[str, Line], custom: Mapping[str, Any], order: Sequence[str]
+    path: Path,
+    lines: Mapping[str, Line],
+    twins: Collection[str],
+    custom: Mapping[str, Any],
+    order: Sequence[str],
 ) -> list[Group]:
     """Lines joined as `customLabels` says, the rest each for itself; in the order of the output's columns."""
     groups: dict[str, Group] = {}
-    used: set[str] = set()
+    used: set[str] = set(twins)
     for name, labels in custom.items():
         members = expand(path, labels if isinstance(labels, list) else [labels])
+        members = [label for label in members if label not in twins]
         for label in members:
             if label not in lines or label in used:
                 raise _wrong(path, f"customLabels.{name}", "must name labels of blocks, each once", label)
         used.update(members)
-        groups[str(name)] = Group(name=str(name), lines=tuple(lines[label] for label in members))
+        if members:
+            groups[str(name)] = Group(name=str(name), lines=tuple(lines[label] for label in members))
     groups |= {label: Group(name=label, lines=(line,)) for label, line in lines.items() if label not in used}
     wanted = [name for name in expand(path, list(order)) if name in groups] or sorted(groups, key=_natural)
     return [groups[name] for name in dict.fromkeys([*wanted, *groups])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -45,20 +45,20 @@ class Scale:
 
 def settled(groups: Sequence[Group], scale: Scale, template: Template, scan: Scan) -> list[Group] | None:
     """The groups with their bubbles where this page has them; None where it does not show them."""
-    best: tuple[float, list[Group]] = (ENOUGH, [])
+    best = _Found()
     try:
         for attempt in METHODS[template.fiducials.method](scan, template):
             for place in attempt:
                 if not _upright(place.page_to_scan):
                     continue  # such templates are of pictures as they are, never turned
-                share, found = _on_page(groups, scale, _flattened(scan, template, place.page_to_scan))
-                if share > best[0]:
-                    best = share, found
-            if best[0] > PLENTY:
+                found = _on_page(groups, scale, _flattened(scan, template, place.page_to_scan))
+                if found.share > ENOUGH and found.closeness > best.closeness:
+                    best = found
+            if best.share > PLENTY:
                 break
     except PageError:
         pass  # the attempts are at an end
-    return best[1] or None
+    return best.groups or None
 
 
 def settled_by_looks(
@@ -137,8 +137,17 @@ _Seen = tuple[_Bubble, Array]
 """A bubble of the template, and where (2,) mm the page has it."""
 
 
-def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> tuple[float, list[Group]]:
-    """Share (0-1) of the bubbles seen on the page, and the groups laid on them."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """What a page, laid flat in some way, shows of a template's bubbles."""
+
+    share: float = 0.0  # of the bubbles that are seen
+    closeness: float = 0.0  # 0-1, 1: all where the template has them; rows off, as many are seen, less near
+    groups: list[Group] = field(default_factory=list)  # laid on those seen
+
+
+def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> _Found:
+    """How many of the bubbles are seen on the page, how near, and the groups laid on them."""
     lines = [line for group in groups for line in group.lines]
     bubbles = [bubble for line in lines for bubble in _bubbles(line, scale)]
     places = np.array([(b.x, b.y) for b in bubbles])
@@ -151,11 +160,12 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> tuple[float,
         if not s.solid and SIZES[0] * usual < max(s.size) < SIZES[1] * usual
     ]
     if len(shapes) < ENOUGH * len(bubbles):
-        return 0.0, []
+        return _Found()
     centres = np.array([shape.rect.centre for shape in shapes])
     reach = OFF * min(abs(line.gap) * (scale.down if line.down else scale.across) for line in lines)
     shift = _common_shift(places, centres, reach)
-    nearest, near = _nearest(places + shift, centres, reach)
+    nearest, distance = _nearest(places + shift, centres)
+    near = distance < reach
     size = (
         np.median([shapes[n].size for n in nearest[near]], axis=0)
         if near.any()
@@ -165,7 +175,11 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> tuple[float,
     for bubble, shape, good in zip(bubbles, nearest, near, strict=True):
         if good:
             seen[bubble.line.block].append((bubble, centres[shape]))
-    return float(near.mean()), _moved(groups, lines, seen, shift, size, scale)
+    return _Found(
+        share=float(near.mean()),
+        closeness=float(np.maximum(1 - distance / reach, 0).mean()),
+        groups=_moved(groups, lines, seen, shift, size, scale),
+    )
 
 
 def _bubbles(line: Line, scale: Scale) -> list[_Bubble]:
@@ -194,11 +208,11 @@ def _common_shift(places: Array, centres: Array, reach: float) -> Array:
     return np.asarray(np.median(close, axis=0), np.float64)
 
 
-def _nearest(places: Array, centres: Array, reach: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """For each place the nearest centre, and whether it is within reach (mm)."""
+def _nearest(places: Array, centres: Array) -> tuple[NDArray[np.intp], Array]:
+    """For each place the nearest centre, and how far it is (mm)."""
     distance = np.hypot(*(places[:, None] - centres[None]).transpose(2, 0, 1))
     nearest = distance.argmin(axis=1)
-    return nearest, distance[np.arange(len(places)), nearest] < reach
+    return nearest, distance[np.arange(len(places)), nearest]
 
 
 def _laid(
