@@ -403,6 +403,166 @@ def test_points_for_any_mark_and_older_spellings_of_schemes(imported):
     assert sum(word in note for note in notes for word in ("whichever", "unmarked", "streaks")) == 3
 
 
+def test_a_set_keeps_the_marks_of_all_where_it_has_none_of_its_own(imported):
+    """And keys may be written as the latest versions do."""
+    key, _ = imported(
+        {
+            "sourceType": "local",
+            "options": {"questionsInOrder": ["q1..3"], "answersInOrder": ["A", "B", "C"]},
+            "markingSchemes": {
+                "DEFAULT": {"correct": 4, "incorrect": -1, "unmarked": 0},
+                "HARD": {
+                    "questions": ["q2", "q3"],
+                    "marking": {"correct": 9, "incorrect": -2, "unmarked": 0},
+                },
+            },
+            "conditionalSets": [
+                {
+                    "name": "D",
+                    "matcher": {"format_string": "{q10}", "match_regex": "D"},
+                    "evaluation": {
+                        "options": {"questions_in_order": ["q1"], "answers_in_order": ["D"]},
+                        "marking_schemes": {
+                            "OWN": {
+                                "questions": "q3",
+                                "marking": {"correct": 5, "incorrect": 0, "unmarked": 0},
+                            }
+                        },
+                    },
+                }
+            ],
+        }
+    )
+    said = {v: [(i.answers, i.points, i.penalty) for i in key.of_version(v)] for v in key.versions}
+    assert said["A"] == [(("A",), 4, 1), (("B",), 9, 2), (("C",), 9, 2)]
+    assert said["D"] == [(("D",), 4, 1), (("B",), 9, 2), (("C",), 5, 0)]
+
+
+def test_a_version_that_is_no_row_of_bubbles_is_told(imported):
+    sets = [{"name": "B", "matcher": {"formatString": "{Roll}", "matchRegex": "B"}, "evaluation": {}}]
+    options = {"questions_in_order": ["q1"], "answers_in_order": ["A"]}
+    key, notes = imported({"options": options, "conditional_sets": sets})
+    assert key.versions == ()
+    assert any("every sheet is marked alike" in note for note in notes)
+
+
+def test_what_an_answer_earns_otherwise_than_there_is_told(imported):
+    """Weights below nothing, questions without an answer, numbers compared as texts, any mark in columns."""
+    digits = TEMPLATE["fieldBlocks"]["Roll"] | {"fieldLabels": ["a", "b"], "origin": [700, 200]}
+    more = digits | {"fieldLabels": ["c", "d"], "origin": [850, 200]}
+    key, notes = imported(
+        {
+            "options": {
+                "questions_in_order": ["q1..5", "Sum", "Any"],
+                "answers_in_order": [
+                    [["A", 3], ["C", -2]], [["A", 3], ["B", "-1"]], None, "", [["B", -1]], "7", "12",
+                ],
+            },
+            "marking_schemes": {
+                "DEFAULT": {"correct": 3, "incorrect": "-1", "unmarked": 0},
+                "BONUS": {"questions": ["Any"], "marking": {"correct": 2, "incorrect": 2, "unmarked": 0}},
+            },
+        },
+        fieldBlocks=TEMPLATE["fieldBlocks"] | {"Digits": digits, "More": more},
+        customLabels={"Sum": ["a", "b"], "Any": ["c", "d"]},
+    )  # fmt: skip
+    said = {item.item: (item.answers, item.points) for item in key.items}
+    assert said == {
+        "q1": (("A",), 3), "q2": (("A",), 3), "q5": (("B",), 0), "Sum": (("7",), 3), "Any": (("12",), 2),
+    }  # fmt: skip
+    told = {name: [note for note in notes if note.startswith(f"question {name}:")] for name in said}
+    assert "C (-2)" in told["q1"][0]
+    assert not told["q2"], "a wrong mark costs as much"
+    assert "no answer of it earns points" in told["q5"][0]
+    assert "by its value" in told["Sum"][0]
+    assert "not any mark" in told["Any"][0]
+    assert sum("no answer is given" in note for note in notes) == 2
+
+
+def test_answers_are_in_the_templates_own_values(imported):
+    """Their values may be long, or no letters; what answers say is found in those."""
+    judged = {
+        "bubbleValues": ["True", "False", "Tr"], "direction": "horizontal", "fieldLabels": ["q11..12"],
+        "origin": [100, 900], "bubblesGap": 60, "labelsGap": 50,
+    }  # fmt: skip
+    sign = judged | {"bubbleValues": ["+", "-"], "fieldLabels": ["s"], "origin": [500, 900]}
+    key, _ = imported(
+        {
+            "options": {
+                "questions_in_order": ["q11", "q12", "s"],
+                "answers_in_order": ["False", ["True", "TrueTr"], "-"],
+            }
+        },
+        fieldBlocks=TEMPLATE["fieldBlocks"] | {"Judged": judged, "Sign": sign},
+    )
+    false, true, minus = (item.answers for item in key.items)
+    assert [len(false), len(true), len(minus)] == [1, 2, 1]
+    assert minus == ("neg",)
+    assert true[1].startswith(f"{true[0]}+")
+    assert false[0] not in true
+
+
+def test_any_mark_or_several_earn_points_where_another_sheets_answer_is_several(imported):
+    options = {"questions_in_order": ["q1..2"], "answers_in_order": ["A", ["B", "C", "BC"]]}
+    bonus = {"BONUS": {"questions": ["q2"], "marking": {"correct": 3, "incorrect": 3, "unmarked": 0}}}
+    plain = {"DEFAULT": {"correct": 3, "incorrect": 0, "unmarked": 0}}
+    key, _ = imported({"options": options, "marking_schemes": plain | bonus})
+    assert key.items[1].answers == ("A", "B", "C", "D"), "two marks are under review"
+    none = {"BONUS": {"questions": ["q1"], "marking": plain["DEFAULT"]}}
+    sets = [
+        {
+            "name": "B",
+            "matcher": {"formatString": "{q10}", "matchRegex": "B"},
+            "evaluation": {
+                "options": {"questions_in_order": ["q2"], "answers_in_order": ["CD"]},
+                "marking_schemes": none | {"TWO": {"questions": ["q2"], "marking": plain["DEFAULT"]}},
+            },
+        }
+    ]
+    key, _ = imported({"options": options, "marking_schemes": plain | bonus, "conditional_sets": sets})
+    assert len(key.of_version("A")[1].answers) == 15
+    assert key.of_version("B")[1].answers == ("C+D",)
+
+
+def test_bubbles_of_two_sizes_keep_both_when_laid_on_a_page(imported, tmp_path):
+    wide = TEMPLATE["fieldBlocks"]["Choices"] | {"bubbleDimensions": [40, 20], "bubblesGap": 60}
+    template, made = imported(fieldBlocks=TEMPLATE["fieldBlocks"] | {"Choices": wide})
+    page = np.full((1414, 1000), 250, np.uint8)
+    for group in made.source.groups:
+        for line in group.lines:
+            for n in range(len(line.options)):
+                x = line.x + line.width / 2 + (0 if line.down else n * line.gap)
+                y = line.y + line.height / 2 + (n * line.gap if line.down else 0)
+                axes = round(line.width / 2), round(line.height / 2)
+                cv2.ellipse(page, (round(x), round(y)), axes, 0, 0, 360, 60, 2, cv2.LINE_AA)
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    scan = read_scan(PageRef(path=str(tmp_path / "page.png")))
+    laid = {
+        line.block: line
+        for group in settled(made.source.groups, made.place.scale, template, scan)
+        for line in group.lines
+    }
+    assert (laid["Choices"].width, laid["Choices"].height) == pytest.approx((40, 20), abs=2)
+    assert (laid["Roll"].width, laid["Roll"].height) == pytest.approx((20, 20), abs=2)
+
+
+def test_how_large_a_marker_is_follows_the_size_pictures_are_brought_to(imported, tmp_path):
+    """That of the preprocessor, else of the template, as there."""
+    picture = np.full((60, 60), 255, np.uint8)
+    cv2.circle(picture, (30, 30), 25, 0, 8)
+    cv2.imwrite(str(tmp_path / "marker.png"), picture)
+    options = {"referenceImage": "marker.png", "markerDimensions": [80, 80]}
+    crop = {"name": "CropOnMarkers", "options": options}
+    _, made = imported(preProcessors=[crop], processingImageShape=[2000, 1600])
+    assert "size: [10.50, 10.50]" in made.text, "a twentieth of 210 mm"
+    options["processingImageShape"] = [1000, 800]
+    _, made = imported(preProcessors=[crop], processingImageShape=[2000, 1600])
+    assert "size: [21.00, 21.00]" in made.text
+    with pytest.raises(TemplateError, match="how large the marker is"):
+        options["markerDimensions"] = "large"
+        imported(preProcessors=[crop])
+
+
 def test_an_evaluation_that_cannot_be_read_does_not_keep_the_template(tmp_path):
     """Answers that OMRChecker would read from a picture: a template is made, and it says why no key is."""
     (tmp_path / "template.json").write_text(json.dumps(TEMPLATE))

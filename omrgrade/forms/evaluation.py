@@ -5,15 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from omrgrade.errors import AnswerKeyError
+from omrgrade.forms.answers import from_csv, marks_in, written
 from omrgrade.forms.omrchecker import Group, expand, read_json
+from omrgrade.forms.spellings import spelt
 
+_KEYS = [  # as the released version spells them; later ones also sourceType and so on
+    "source_type", "options", "marking_schemes", "marking_scheme", "sections", "conditional_sets",
+    "questions_in_order", "answers_in_order", "answer_key_csv_path", "formatString", "matchRegex",
+]  # fmt: skip
+_FEW = 6  # options of which every set of marks is listed where any mark earns points
 _DEFAULT = {"correct": 1, "incorrect": 0, "unmarked": 0}
 
 
@@ -54,17 +62,24 @@ class Evaluation:
             for q in everything
             if q.name in groups
             and not groups[q.name].joined
-            and any(len(_marks(answer, groups[q.name].lines[0].options) or ()) > 1 for answer in q.answers)
+            and not q.any_mark
+            and any(len(marks_in(answer, groups[q.name].lines[0]) or ()) > 1 for answer in q.answers)
         ]
         return list(dict.fromkeys(names))
 
     def by_version(self, groups: Mapping[str, Group]) -> list[tuple[str, list[Question]]]:
         """A version (a mark in its column) with its questions, each; "" is for all."""
+        if not self.version:
+            return [("", self.questions)]
         if self.version not in groups or groups[self.version].joined:
+            self.notes.append(
+                f"conditional sets: {self.version} is no row of bubbles here; every sheet is marked alike"
+            )
             return [("", self.questions)]
         result = []
-        for mark in groups[self.version].lines[0].options:
-            own = next((one.questions for one in self.sets if one.fits.search(mark)), ())
+        line = groups[self.version].lines[0]
+        for mark, value in zip(line.options, line.values, strict=True):
+            own = next((one.questions for one in self.sets if one.fits.search(value)), ())
             known = {question.name: question for question in self.questions}
             result.append((mark, list((known | {question.name: question for question in own}).values())))
         return result
@@ -72,20 +87,27 @@ class Evaluation:
 
 def read_evaluation(path: Path) -> Evaluation:
     """Read an `evaluation.json`, with its CSV of answers where it names one."""
-    data = read_json(path)
+    data = spelt(read_json(path), _KEYS)
     answers = _given(path, data)
+    sets = data.get("conditional_sets") or []
+    if not answers and not sets:
+        raise AnswerKeyError(
+            "there must be questions and as many answers", where=str(path), fix="correct 'options'",
+            received=data.get("options"),
+        )  # fmt: skip
     notes: list[str] = []
-    result = Evaluation(questions=_questions(path, data, answers, notes), notes=notes)
-    for number, entry in enumerate(data.get("conditional_sets") or data.get("conditionalSets") or [], 1):
-        _add_set(path, result, entry, number, answers)
+    schemes = _schemes(path, data, notes)
+    result = Evaluation(questions=_questions(path, answers, schemes, notes), notes=notes)
+    for number, entry in enumerate(sets, 1):
+        _add_set(path, result, entry, number, answers, schemes)
     return result
 
 
 def _given(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     """The answers by question, as the file has them."""
-    options = data.get("options") or {}
+    options = spelt(data.get("options") or {}, _KEYS)
     if data.get("source_type") in ("csv", "image_and_csv"):
-        names, answers = _from_csv(path, options)
+        names, answers = from_csv(path, options)
     else:
         names = expand(path, options.get("questions_in_order") or [])
         answers = options.get("answers_in_order") or []
@@ -98,28 +120,32 @@ def _given(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _questions(
-    path: Path, data: Mapping[str, Any], answers: Mapping[str, Any], notes: list[str]
+    path: Path, answers: Mapping[str, Any], schemes: Mapping[str, _Marks], notes: list[str]
 ) -> list[Question]:
-    """The questions with these answers, by the file's (or a conditional set's) marking schemes."""
-    if not answers:
-        raise AnswerKeyError(
-            "there must be questions and as many answers", where=str(path), fix="correct 'options'",
-            received=data.get("options"),
-        )  # fmt: skip
-    schemes = _schemes(path, data, notes)
-    return [
-        _question(path, name, answer, schemes.get(name, schemes[""]), notes)
-        for name, answer in answers.items()
-    ]
+    """The questions with these answers, by these marking schemes; those without an answer are named."""
+    result = []
+    for name, answer in answers.items():
+        if answer is None or answer in ("", []):
+            notes.append(f"question {name}: no answer is given, left out")
+        else:
+            result.append(_question(path, name, answer, schemes.get(name, schemes[""]), notes))
+    return result
 
 
-def _add_set(path: Path, result: Evaluation, entry: Any, number: int, known: Mapping[str, Any]) -> None:
+def _add_set(
+    path: Path,
+    result: Evaluation,
+    entry: Any,
+    number: int,
+    known: Mapping[str, Any],
+    schemes: Mapping[str, _Marks],
+) -> None:
     """A conditional set, if one column's marks say whether it holds; otherwise it is named.
 
-    known: answers that hold where the set has none of its own.
+    known, schemes: answers and marks that hold where the set has none of its own.
     """
     entry = entry if isinstance(entry, dict) else {}
-    name, matcher = str(entry.get("name") or number), entry.get("matcher") or {}
+    name, matcher = str(entry.get("name") or number), spelt(entry.get("matcher") or {}, _KEYS)
     column = re.fullmatch(r"\{(\w+)\}", str(matcher.get("formatString") or ""))
     if not column or result.version not in ("", column[1]) or not isinstance(entry.get("evaluation"), dict):
         result.notes.append(
@@ -133,8 +159,11 @@ def _add_set(path: Path, result: Evaluation, entry: Any, number: int, known: Map
             f"conditional set {name!r} has no valid 'matchRegex'", where=str(path),
             received=matcher.get("matchRegex"),
         ) from error  # fmt: skip
-    own = entry["evaluation"]
-    questions = _questions(path, own, {**known, **_given(path, own)}, result.notes)
+    own = spelt(entry["evaluation"], _KEYS)
+    answers = {**known, **_given(path, own)}
+    questions = _questions(
+        path, answers, {**schemes, **_schemes(path, own, result.notes, required=False)}, result.notes
+    )
     result.version = column[1]
     result.sets.append(ConditionalSet(name=name, fits=fits, questions=tuple(questions)))
 
@@ -144,67 +173,40 @@ def key_text(evaluation: Evaluation, ids: Mapping[str, str], groups: Mapping[str
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     versions = evaluation.by_version(groups)
+    together = evaluation.multiple(groups)
     writer.writerow(("item", "answer", "points", "penalty", *(["version"] if len(versions) > 1 else [])))
     for version, questions in versions:
         for question in questions:
             if question.name not in ids:
                 evaluation.notes.append(f"question {question.name}: no field of that name, left out")
                 continue
-            answers = "|".join(_answers(question, groups[question.name]))
+            group = groups[question.name]
+            evaluation.notes += _doubts(question, group)
+            answers = "|".join(_answers(question, group, several=question.name in together))
             row = (ids[question.name], answers, f"{question.points:g}", f"{question.penalty:g}")
             writer.writerow((*row, version) if version else row)
     return out.getvalue()
 
 
-def _answers(question: Question, group: Group) -> list[str]:
-    if question.any_mark and not group.joined:
-        return list(group.lines[0].options)
-    return [_written(answer, group) for answer in question.answers]
-
-
-def _written(answer: str, group: Group) -> str:
-    """An answer in our spelling: marks of one row joined by "+"."""
-    if group.joined:
-        return answer
-    marks = _marks(answer, group.lines[0].options)
-    return "+".join(marks) if marks else answer
-
-
-def _marks(answer: str, options: Sequence[str]) -> list[str] | None:
-    """The options that a text is put together from, None if it is not."""
-    if not answer:
+def _doubts(question: Question, group: Group) -> list[str]:
+    """Where answers of a joined column count otherwise than in OMRChecker, which compares texts."""
+    if not group.joined:
         return []
-    for option in options:
-        if answer.startswith(option):
-            rest = _marks(answer[len(option) :], options)
-            if rest is not None:
-                return [option, *rest]
-    return None
+    if question.any_mark:
+        return [f"question {question.name}: of several columns, not any mark but the answer earns points"]
+    digits = all(value.isdecimal() for line in group.lines for value in line.values)
+    if digits and any(len(answer) < len(group.lines) or answer[0] == "0" for answer in question.answers):
+        return [f"question {question.name}: a number counts by its value here, 07 as 7"]
+    return []
 
 
-def _from_csv(path: Path, options: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
-    """Question and answer from the first two columns of the CSV beside the JSON file."""
-    file = path.parent / str(options.get("answer_key_csv_path") or "answer_key.csv")
-    try:
-        rows = [row for row in csv.reader(file.read_text(encoding="utf-8-sig").splitlines()) if len(row) >= 2]
-    except OSError as error:
-        raise AnswerKeyError(
-            "the answers are read from pictures or from a file that is not there; write a key by hand",
-            where=str(path), received=f"{file}: {error.strerror}",
-        ) from error  # fmt: skip
-    return [row[0].strip() for row in rows], [_csv_answer(",".join(row[1:]).strip()) for row in rows]
-
-
-def _csv_answer(text: str) -> Any:
-    """A CSV cell: an answer, several (``A,B``), or a list as JSON has them."""
-    if text.startswith("["):
-        import json
-
-        try:
-            return json.loads(text.replace("'", '"'))
-        except (ValueError, RecursionError):
-            return text  # no list: an answer that no option fits, which is told
-    return [part.strip() for part in text.split(",")] if "," in text else text
+def _answers(question: Question, group: Group, *, several: bool) -> list[str]:
+    """Its right answers in our spelling; several: whether its field takes several marks."""
+    if not question.any_mark or group.joined:
+        return [written(answer, group) for answer in question.answers]
+    options = group.lines[0].options
+    most = len(options) if several and len(options) <= _FEW else 1
+    return ["+".join(marks) for count in range(1, most + 1) for marks in combinations(options, count)]
 
 
 # ---------------------------------------------------------------- marks
@@ -214,11 +216,18 @@ _Marks = tuple[Fraction, Fraction, bool]
 """Points, penalty, and whether any mark earns the points."""
 
 
-def _schemes(path: Path, data: Mapping[str, Any], notes: list[str]) -> dict[str, _Marks]:
-    """What questions earn, by name; "" for those without a scheme of their own."""
+def _schemes(
+    path: Path, data: Mapping[str, Any], notes: list[str], *, required: bool = True
+) -> dict[str, _Marks]:
+    """What questions earn, by name; "" for those without a scheme of their own.
+
+    required: whether that must be there, OMRChecker's own if the file has none.
+    """
     schemes = data.get("marking_schemes") or data.get("marking_scheme") or {}
     sections = data.get("sections") or {}  # of older files: their questions stood there
-    result = {"": _scheme(path, "DEFAULT", schemes.get("DEFAULT", _DEFAULT), notes)}
+    result = {}
+    if (default := schemes.get("DEFAULT", _DEFAULT if required else None)) is not None:
+        result[""] = _scheme(path, "DEFAULT", default, notes)
     for name, scheme in schemes.items():
         if name == "DEFAULT":
             continue
@@ -274,12 +283,14 @@ def _question(path: Path, name: str, answer: Any, marks: _Marks, notes: list[str
         and all(isinstance(pair, list) and len(pair) == 2 for pair in answer)
     ):
         worth = {str(text): _number(path, name, value) for text, value in answer}
-        points = max(worth.values())
-        answers = tuple(text for text, value in worth.items() if value == points)
-        if less := [text for text, value in worth.items() if 0 < value < points]:
+        points = max(*worth.values(), Fraction(0))
+        answers = tuple(text for text, value in worth.items() if value == max(worth.values()))
+        if less := [f"{text} ({v})" for text, v in worth.items() if text not in answers and v != -penalty]:
             notes.append(
                 f"question {name}: part marks for {', '.join(less)} are not supported; they count as wrong"
             )
+        if max(worth.values()) < 0:
+            notes.append(f"question {name}: no answer of it earns points")
     else:
         answers = tuple(str(text) for text in (answer if isinstance(answer, list) else [answer]))
     answers = tuple(text for text in answers if text)

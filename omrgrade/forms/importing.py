@@ -195,7 +195,7 @@ def _between_markers(
         notes.append(f"CropOnMarkers.{option}: not needed, left out")
     sheet = 210.0 if source.height > 0.6 * source.width else 297.0
     scale = BETWEEN_MARKERS * sheet / source.width
-    size = sheet / _sheet_to_marker(options)
+    size = sheet / _sheet_to_marker(source, options)
     tall = size * _proportion(marker)
     rim_x, rim_y = round(size, 1), round(tall, 1)
     width, height = source.width * scale, source.height * scale
@@ -214,11 +214,18 @@ def _between_markers(
     )
 
 
-def _sheet_to_marker(options: Mapping[str, Any]) -> float:
+def _sheet_to_marker(source: Imported, options: Mapping[str, Any]) -> float:
     """The sheet's width in markers' widths, as either version says it."""
-    shape, size = options.get("processingImageShape") or [900, 650], options.get("markerDimensions")
-    ratio = shape[1] / size[0] if size else options.get("sheetToMarkerWidthRatio") or 17
-    return float(np.clip(float(ratio), 5, 60))
+    shape = options.get("processingImageShape") or source.shape or (900, 650)
+    size = options.get("markerDimensions")
+    try:
+        ratio = shape[1] / size[0] if size else float(options.get("sheetToMarkerWidthRatio") or 17)
+    except (TypeError, ValueError, LookupError, ZeroDivisionError) as error:
+        raise TemplateError(
+            "'CropOnMarkers' must say in numbers how large the marker is", where=str(source.source),
+            fix='write e.g. "sheetToMarkerWidthRatio": 17', received=dict(options),
+        ) from error  # fmt: skip
+    return float(np.clip(ratio, 5, 60))
 
 
 def _picture(source: Imported, name: Any, where: str) -> Path:

@@ -74,6 +74,7 @@ class Imported:
     height: float
     groups: list[Group] = field(default_factory=list)
     processors: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    shape: Sequence[float] = ()  # px, height and width to which pictures are brought before all else
     notes: list[str] = field(default_factory=list)  # what was not taken over, or otherwise
 
     def processor(self, name: str) -> Mapping[str, Any] | None:
@@ -110,6 +111,8 @@ def read_omrchecker(path: Path) -> Imported:
     result.groups = _grouped(
         path, lines, twins, data.get("customLabels") or {}, data.get("outputColumns") or []
     )
+    if data.get("processingImageShape"):
+        result.shape = _pair(path, "processingImageShape", data["processingImageShape"])
     result.processors = _processors(path, data.get("preProcessors") or [])
     if data.get("emptyValue"):
         result.notes.append(f"emptyValue {data['emptyValue']!r}: unmarked fields are empty cells here")

@@ -80,8 +80,8 @@ def settled_by_looks(
             seen[bubble.line.block].append((bubble, marks.points[own] + marks.shifts[own]))
     if sum(map(len, seen.values())) < ENOUGH * len(marks.points):
         return None
-    size = np.array([lines[0].width * scale.across, lines[0].height * scale.down])
-    return _moved(groups, lines, seen, np.zeros(2), size, scale)
+    sizes = {_said(line): _said_mm(line, scale) for line in lines}
+    return _moved(groups, lines, seen, np.zeros(2), sizes, scale)
 
 
 def _moved(
@@ -89,16 +89,25 @@ def _moved(
     lines: Sequence[Line],
     seen: Mapping[str, Sequence[_Seen]],
     shift: Array,
-    size: Array,
+    sizes: Mapping[tuple[float, float], Array],
     scale: Scale,
 ) -> list[Group]:
-    """The groups with each block's lines laid on what was seen of it."""
-    moved = {
-        line.label: line
-        for block in dict.fromkeys(line.block for line in lines)
-        for line in _laid([line for line in lines if line.block == block], seen[block], shift, size, scale)
-    }
+    """The groups with each block's lines laid on what was seen of it; sizes: mm, by the template's."""
+    moved: dict[str, Line] = {}
+    for block in dict.fromkeys(line.block for line in lines):
+        own = [line for line in lines if line.block == block]
+        laid = _laid(own, seen[block], shift, sizes[_said(own[0])], scale)
+        moved |= {line.label: line for line in laid}
     return [replace(group, lines=tuple(moved[line.label] for line in group.lines)) for group in groups]
+
+
+def _said(line: Line) -> tuple[float, float]:
+    """The size of a line's bubbles as the template says it, px."""
+    return line.width, line.height
+
+
+def _said_mm(line: Line, scale: Scale) -> Array:
+    return np.array([line.width * scale.across, line.height * scale.down])
 
 
 def _upright(page_to_scan: Array) -> bool:
@@ -151,13 +160,11 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> _Found:
     lines = [line for group in groups for line in group.lines]
     bubbles = [bubble for line in lines for bubble in _bubbles(line, scale)]
     places = np.array([(b.x, b.y) for b in bubbles])
-    width = float(np.median([line.width for line in lines])) * scale.across
-    height = float(np.median([line.height for line in lines])) * scale.down
-    usual = (width + height) / 2
+    usual = np.array([_said_mm(bubble.line, scale).mean() for bubble in bubbles])
     shapes = [
         s
-        for s in find_shapes(page, largest=SIZES[1] * usual, widest=0.0)
-        if not s.solid and SIZES[0] * usual < max(s.size) < SIZES[1] * usual
+        for s in find_shapes(page, largest=SIZES[1] * float(usual.max()), widest=0.0)
+        if not s.solid and SIZES[0] * usual.min() < max(s.size) < SIZES[1] * usual.max()
     ]
     if len(shapes) < ENOUGH * len(bubbles):
         return _Found()
@@ -165,20 +172,21 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> _Found:
     reach = OFF * min(abs(line.gap) * (scale.down if line.down else scale.across) for line in lines)
     shift = _common_shift(places, centres, reach)
     nearest, distance = _nearest(places + shift, centres)
-    near = distance < reach
-    size = (
-        np.median([shapes[n].size for n in nearest[near]], axis=0)
-        if near.any()
-        else np.array([width, height])
-    )
+    printed = np.array([shape.size for shape in shapes])[nearest]
+    fits = (SIZES[0] * usual < printed.max(axis=1)) & (printed.max(axis=1) < SIZES[1] * usual)
+    near = (distance < reach) & fits
+    sizes = {}
+    for line in {_said(line): line for line in lines}.values():
+        alike = near & np.array([_said(bubble.line) == _said(line) for bubble in bubbles])
+        sizes[_said(line)] = np.median(printed[alike], axis=0) if alike.any() else _said_mm(line, scale)
     seen: dict[str, list[_Seen]] = defaultdict(list)
     for bubble, shape, good in zip(bubbles, nearest, near, strict=True):
         if good:
             seen[bubble.line.block].append((bubble, centres[shape]))
     return _Found(
         share=float(near.mean()),
-        closeness=float(np.maximum(1 - distance / reach, 0).mean()),
-        groups=_moved(groups, lines, seen, shift, size, scale),
+        closeness=float((near * (1 - distance / reach)).mean()),
+        groups=_moved(groups, lines, seen, shift, sizes, scale),
     )
 
 
