@@ -48,7 +48,8 @@ def _fitted(scan: Scan, template: Template, located: Located, pose: Pose) -> Fit
     """The page laid on its boxes, which are about where `pose` puts them; judged by others than fitted."""
     fitting, verifying = shared_out(template, BENT_LANDMARKS)
     wide, _ = _reaches(template)
-    flat = Flat.of(scan.pixels, pose, outlines(template), room=_room(template), contrast=located.contrast)
+    boxes, room, apart = outlines(template), _room(template), _apart(template)
+    flat = Flat.of(scan.pixels, pose, boxes, room=room, contrast=located.contrast, apart=apart)
     looks, span = None, fitting[:LANDMARKS]  # these span the page
     for reach in (wide, *(part for part in (wide / 2, wide / 4) if part > VERIFY)):
         seen, looks = learned_landmarks(flat, pose, span, reach=reach, known=looks)
@@ -79,6 +80,16 @@ def _room(template: Template) -> float:
     """mm round boxes that are looked at, the next row of boxes included."""
     steps = [max(abs(x), abs(y)) for x, y in box_steps(template)]
     return max(steps, default=0.0) + 2 * VERIFY
+
+
+@lru_cache(maxsize=8)
+def _apart(template: Template) -> tuple[float, float]:
+    """mm from a box to the next, across and down, least of all."""
+    rects = [outline.rect for outline in outlines(template)]
+    sides = [float(np.median([getattr(rect, side) for rect in rects])) for side in ("width", "height")]
+    steps = np.abs(box_steps(template)).reshape(-1, 2)
+    across, down = (own[own > side].min(initial=np.inf) for own, side in zip(steps.T, sides, strict=True))
+    return float(across), float(down)
 
 
 @lru_cache(maxsize=8)

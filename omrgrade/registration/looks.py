@@ -41,9 +41,11 @@ _FLAT = 0.02  # of the contrast: what varies less is no box
 _SAMPLE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _COARSER = 2  # px of a box's picture a px of the copy on which it is first looked for
 _SEEDS, _NEIGHBOURS = 6, 12  # boxes, and how many round each are looked at together if all show nothing
-_NEARLY_ALL = 0.8  # share of the boxes: a look that shows so many is theirs
+_MANY = 0.7  # share of the boxes: a look that shows so many is theirs
 _AT_ONCE = 96  # boxes side by side: their pictures stay near the processor
+_MARKED, _SMEAR = 0.3, 0.4  # share of a box that pencil covers which marks it; mm round pencil that are grey
 _STEP = 1 / 16  # mm between places of a middle that are tried
+_ROOM = 0.93  # of the way to the next box: no box is larger
 _SIZES = np.linspace(0.65, 1.35, 29)  # of what the template says
 
 Grey = NDArray[np.uint8]
@@ -68,18 +70,27 @@ class Flat:
     matrix: Array  # (3, 3) page mm -> scan px
     corners: tuple[float, float, float, float]  # left, top, right, bottom of that part, page mm
     contrast: float  # grey levels between paper and print
+    apart: tuple[float, float]  # mm from a box to the next, across and down; inf where there is none
     _laid: dict[float, Grey] = field(default_factory=dict)  # by px per mm
 
     @classmethod
-    def of(cls, pixels: Grey, pose: Pose, boxes: Sequence[Outline], *, room: float, contrast: float) -> Flat:
+    def of(
+        cls,
+        pixels: Grey,
+        pose: Pose,
+        boxes: Sequence[Outline],
+        *,
+        room: float,
+        contrast: float,
+        apart: tuple[float, float] = (np.inf, np.inf),
+    ) -> Flat:
         """The part with these boxes and `room` mm round their looks, as `pose` lays it."""
         places = np.array([(b.rect.x, b.rect.y, b.rect.right, b.rect.bottom) for b in boxes]).reshape(-1, 4)
         beyond = max((float(_around(size).max()) for size in _by_size(boxes)), default=0.0) + room
         left, top = (places[:, :2].min(axis=0, initial=1e4) - beyond).tolist()
         right, bottom = (places[:, 2:].max(axis=0, initial=0) + beyond).tolist()
-        return cls(
-            pixels=pixels, matrix=pose.matrix, corners=(left, top, right, bottom), contrast=contrast
-        )  # fmt: skip
+        corners = (left, top, right, bottom)
+        return cls(pixels=pixels, matrix=pose.matrix, corners=corners, contrast=contrast, apart=apart)
 
     def cut(self, pose: Pose, centres: Array, size: Size, reach: float) -> tuple[Grey, Array]:
         """Boxes of a size where `pose` puts these centres (n, 2) mm, and `reach` mm round their looks.
@@ -133,8 +144,9 @@ def learned_landmarks(
         if len(own) >= FEWEST:
             pictures, middles = flat.cut(pose, centres[own], size, reach)
             before = known.sizes.get(size) if known else None
-            learned = _sharpened(pictures, before, size, reach) if before else None
-            if learned := learned or _learned(pictures, centres[own], size, reach):
+            box = _Box(size, reach, flat.apart)
+            learned = _sharpened(pictures, before, box) if before else None
+            if learned := learned or _learned(pictures, centres[own], box):
                 looks[size], shifts = learned
                 there[own] = middles + shifts
     return _landmarks(flat, pose, centres, there), Looks(flat=flat, sizes=looks)
@@ -198,56 +210,63 @@ def _darkness(boxes: Grey, contrast: float) -> Grey:
 # ---------------------------------------------------------------- learning a look
 
 
-def _learned(pictures: Grey, centres: Array, size: Size, reach: float) -> tuple[Look, Array] | None:
-    """What an empty box looks like, of pictures (n, h, w) in which one is within `reach` mm of the middle.
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """What is looked for: a box of about this size within `reach` mm, and so far from it the next begins."""
+
+    size: Size
+    reach: float
+    apart: tuple[float, float]
+
+
+def _learned(pictures: Grey, centres: Array, box: _Box) -> tuple[Look, Array] | None:
+    """What an empty box looks like, of pictures (n, h, w) that have one near their middle.
 
     And how far each is from its picture's middle, (n, 2) mm, nan where there is none. centres: (n, 2) mm.
-    Where boxes are off by so much, each otherwise, that all together show nothing, neighbours are asked,
+    Where boxes are off by so much, each otherwise, that all together show little, neighbours are asked,
     which lie alike.
     """
-    if learned := _learned_from(pictures, slice(None), size, reach):
-        return learned
-    if len(pictures) <= _NEIGHBOURS:
-        return None
+    best = _learned_from(pictures, slice(None), box)
+    most = _seen(best)
     away = np.hypot(*(centres[:_SEEDS, None] - centres[None]).transpose(2, 0, 1))
     near = np.argsort(away, axis=1, kind="stable")[:, :_NEIGHBOURS]
-    best, most = None, 0
-    for own in near:
-        learned = _learned_from(pictures, own, size, reach)
-        seen = int(np.isfinite(learned[1][:, 0]).sum()) if learned else 0
-        if seen > most:
-            best, most = learned, seen
-        if seen > _NEARLY_ALL * len(pictures):
+    for own in near if len(pictures) > _NEIGHBOURS else ():
+        if most > _MANY * len(pictures):
             break
+        learned = _learned_from(pictures, own, box)
+        if _seen(learned) > most:
+            best, most = learned, _seen(learned)
     return best
 
 
-def _learned_from(
-    pictures: Grey, first: slice | NDArray[np.intp], size: Size, reach: float
-) -> tuple[Look, Array] | None:
+def _seen(learned: tuple[Look, Array] | None) -> int:
+    return int(np.isfinite(learned[1][:, 0]).sum()) if learned else 0
+
+
+def _learned_from(pictures: Grey, first: slice | NDArray[np.intp], box: _Box) -> tuple[Look, Array] | None:
     """`_learned`, beginning with what the `first` of the pictures show together."""
-    found = _cut(_median(pictures[first]), size, reach)
-    return _sharpened(pictures, found[0], size, reach) if found else None
+    found = _cut(_median(pictures[first]), box)
+    return _sharpened(pictures, found[0], box) if found else None
 
 
-def _sharpened(pictures: Grey, look: Look, size: Size, reach: float) -> tuple[Look, Array] | None:
+def _sharpened(pictures: Grey, look: Look, box: _Box) -> tuple[Look, Array] | None:
     """`_learned`, where about what it looks like is known: the pictures are laid on that."""
-    shifts = _shifts(pictures, look, _px(size))
+    shifts = _shifts(pictures, look, _px(box.size))
     sure = np.flatnonzero(np.isfinite(shifts[:, 0]))
     if len(sure) < FEWEST / 2:
         return None
-    moved = np.stack([_moved(pictures[n], *(shifts[n] * _px(size))) for n in sure])
-    found = _cut(_median(moved), size, reach)
+    moved = np.stack([_moved(pictures[n], *(shifts[n] * _px(box.size))) for n in sure])
+    found = _cut(_median(moved), box)
     return None if found is None else (found[0], shifts + found[1])
 
 
-def _cut(empty: Floats, size: Size, reach: float) -> tuple[Look, tuple[float, float]] | None:
+def _cut(empty: Floats, box: _Box) -> tuple[Look, tuple[float, float]] | None:
     """The box in a picture of an empty one, and how far off it is, mm; None if there are no lines."""
-    px = _px(size)
-    middle = _middle(empty / np.float32(255 / _DARKEST), size, reach)
+    px = _px(box.size)
+    middle = _middle(empty / np.float32(255 / _DARKEST), box)
     if middle is None:
         return None
-    columns, rows = _even(2 * _around(size) * px)
+    columns, rows = _even(2 * _around(box.size) * px)
     centre = [(side - 1) / 2 + off * px for side, off in zip(empty.shape[::-1], middle, strict=True)]
     left, top = (round(at - (side - 1) / 2) for at, side in zip(centre, (columns, rows), strict=True))
     left = min(max(left, 0), empty.shape[1] - columns)
@@ -266,33 +285,38 @@ def _median(pictures: Grey) -> Floats:
     return np.asarray(middle.reshape(pictures.shape[1:]), np.float32)
 
 
-def _middle(empty: Floats, size: Size, reach: float) -> tuple[float, float] | None:
+def _middle(empty: Floats, box: _Box) -> tuple[float, float] | None:
     """Where the middle of an empty box is from the middle of its picture, mm; None if there are no lines."""
-    px = _px(size)
-    x = _symmetric(empty.mean(axis=0), size[0], reach, px)  # along whole columns: it may be off in y
+    px, (width, height), reach = _px(box.size), box.size, box.reach
+    whole = empty.mean(axis=0)  # of whole columns: it may be off in y
+    x = _symmetric(whole, width, reach, px, box.apart[0])
     if x is None:
         return None
-    column, near = (empty.shape[1] - 1) / 2 + x * px, size[0] * px / 5
+    column, near = (empty.shape[1] - 1) / 2 + x * px, width * px / 5
     strip = empty[:, max(round(column - near), 0) : round(column + near) + 1]
-    y = _symmetric(strip.mean(axis=1), size[1], reach, px)
+    y = _symmetric(strip.mean(axis=1), height, reach, px, box.apart[1])
     return None if y is None else (x, y)
 
 
-def _symmetric(profile: Floats, side: float, reach: float, px: float) -> float | None:
-    """Where two lines about `side` mm apart have their middle, mm from the profile's; or None."""
+def _symmetric(profile: Floats, side: float, reach: float, px: float, apart: float) -> float | None:
+    """Where two lines about `side` mm apart have their middle, mm from the profile's; or None.
+
+    apart: mm to the next box, whose line is as far from this one's.
+    """
+    sizes = _SIZES[_SIZES * side < _ROOM * apart]
     middle = (len(profile) - 1) / 2
     step = np.arange(len(profile))
     flank = max(round(max(_FLANK, _THICK * side) * px), 2)
     line = profile - np.maximum(np.roll(profile, flank), np.roll(profile, -flank))
     least = max(_LINE, 0.25 * float(line[flank:-flank].max(initial=0.0)))
     shifts = np.arange(-reach, reach + 1e-9, _STEP)
-    ends = middle + (shifts[:, None, None] + np.array([-1, 1]) * _SIZES[:, None] * side / 2) * px
+    ends = middle + (shifts[:, None, None] + np.array([-1, 1]) * sizes[:, None] * side / 2) * px
     seen = (ends[..., 0] >= flank) & (ends[..., 1] <= len(profile) - 1 - flank)
-    score = np.interp(ends, step, line).min(axis=2) * (1 - 0.3 * abs(np.log(_SIZES)))
+    score = np.interp(ends, step, line).min(axis=2) * (1 - 0.3 * abs(np.log(sizes)))
     score *= 1 - 0.2 * abs(shifts[:, None]) / max(reach, 0.1)
     score = np.where(seen & (score > least), score, 0)
     like = score * _mirrored(profile, middle + shifts * px, round(side * px * 0.8))[:, None]
-    return float(shifts[int(like.argmax()) // len(_SIZES)]) if score.any() else None
+    return float(shifts[int(like.argmax()) // len(sizes)]) if score.any() else None
 
 
 def _mirrored(profile: Floats, places: Array, half: int) -> Array:
@@ -312,9 +336,25 @@ def _mirrored(profile: Floats, places: Array, half: int) -> Array:
 
 def _shifts(pictures: Grey, look: Look, px: float) -> Array:
     """How far boxes are from the middles of pictures (n, h, w): (n, 2) mm, nan where there is none."""
-    found = [_places(pictures[own], look.picture) for own in _shares(len(pictures))]
+    found = np.concatenate([_places(pictures[own], look.picture) for own in _shares(len(pictures))])
+    lost = np.flatnonzero(np.isnan(found[:, 0]))
+    clear, beside = _without_pencil(pictures[lost], look.picture, px)
+    if len(clear):
+        found[lost[beside]] = _places(clear, look.picture)
     middle = (np.array(pictures.shape[:0:-1]) - look.picture.shape[::-1]) / 2
-    return (np.concatenate(found) - middle) / px + look.middle
+    return (found - middle) / px + look.middle
+
+
+def _without_pencil(pictures: Grey, look: Grey, px: float) -> tuple[Grey, NDArray[np.intp]]:
+    """Those of the pictures (n, h, w) with pencil beside a box, not in it, which is made grey; and which."""
+    dark = pictures > look.max()
+    rows, columns = (side // 3 for side in pictures.shape[1:])
+    inside = dark[:, rows:-rows, columns:-columns].mean(axis=(1, 2))
+    beside = np.flatnonzero(dark.any(axis=(1, 2)) & (inside < _MARKED))
+    kernel = np.ones((1, 2 * round(_SMEAR * px) + 1), np.uint8)
+    masks = [cv2.dilate(cv2.dilate(one, kernel), kernel.T) for one in dark[beside].view(np.uint8)]
+    clear = np.where(np.array(masks, bool).reshape(-1, *pictures.shape[1:]), look.mean(), pictures[beside])
+    return clear.astype(np.uint8), beside
 
 
 def _shares(count: int) -> Iterator[slice]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.records import Rect, Scan, Template
-from omrgrade.registration.fitting import BENT_LANDMARKS, VERIFY, Fit, judged, rank, shared_out
+from omrgrade.registration.fitting import BENT_LANDMARKS, FINE, VERIFY, Fit, judged, rank, shared_out
 from omrgrade.registration.geometry import Array, Landmarks, Located
 from omrgrade.registration.looks import look_landmarks
 from omrgrade.registration.outlines import Outline, box_landmarks, filled, outlines
@@ -78,11 +78,20 @@ def _further(scan: Scan, template: Template, fit: Fit, count: int) -> list[tuple
     for moved in moves:
         x, y = moved.move
         own = dark[moved.places]
-        ranks = [
-            rank(judged(scan, fit.pose, fit.located, moved.boxes, _at(moved, marks), own)) for marks in seen
-        ]
-        result.append((min(ranks), fit.pose.matrix @ np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])))
+        there = [judged(scan, fit.pose, fit.located, moved.boxes, _at(moved, marks), own) for marks in seen]
+        result.append(
+            (
+                min(_rank_beside(fit, one) for one in there),
+                fit.pose.matrix @ np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]]),
+            )
+        )
     return result
+
+
+def _rank_beside(fit: Fit, there: Fit) -> float:
+    """`rank` of a place further: that its boxes lie a little better than the fit's says nothing."""
+    little = fit.residual - FINE < there.residual < fit.residual
+    return rank(there) + (fit.residual - there.residual if little else 0.0)
 
 
 def _at(moved: _Moved, marks: Landmarks) -> Landmarks:
