@@ -324,6 +324,13 @@ def test_areas_that_overlap_or_leave_the_page_become_smaller_about_the_same_midd
     assert boxes_px(first)[0] == (886, 1246)
     assert boxes_px(tenth)[3] == (976, 1381)
     assert tenth.boxes[3].y + tenth.boxes[3].height < 297
+    over = choices | {"origin": [400, 1414 - 30 * 9 - 12], "labelsGap": 30, "bubbleDimensions": [20, 20]}
+    template, _ = imported(customLabels={}, fieldBlocks={"Choices": over})
+    assert boxes_px(template.field("q9"))[0] == (410, 1414 - 30 - 2)
+    assert template.field("q9").boxes[0].height > 4, "only what passes the edge is smaller"
+    last = template.field("q10").boxes[0]
+    assert 1.5 < last.height < 2
+    assert last.y + last.height < 297
 
 
 def test_an_evaluation_becomes_a_key(imported):
@@ -474,8 +481,8 @@ def test_what_an_answer_earns_otherwise_than_there_is_told(imported):
     assert "C (-2)" in told["q1"][0]
     assert not told["q2"], "a wrong mark costs as much"
     assert "no answer of it earns points" in told["q5"][0]
-    assert "by its value" in told["Sum"][0]
-    assert "not any mark" in told["Any"][0]
+    assert "a number counts by its value here, 07 as 7: Sum" in notes
+    assert "of several columns not any mark but the answer earns points: Any" in notes
     assert sum("no answer is given" in note for note in notes) == 2
 
 

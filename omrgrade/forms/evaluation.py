@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
@@ -176,28 +176,35 @@ def key_text(evaluation: Evaluation, ids: Mapping[str, str], groups: Mapping[str
     together = evaluation.multiple(groups)
     writer.writerow(("item", "answer", "points", "penalty", *(["version"] if len(versions) > 1 else [])))
     for version, questions in versions:
+        evaluation.notes += _doubts(questions, groups)
         for question in questions:
             if question.name not in ids:
                 evaluation.notes.append(f"question {question.name}: no field of that name, left out")
                 continue
             group = groups[question.name]
-            evaluation.notes += _doubts(question, group)
             answers = "|".join(_answers(question, group, several=question.name in together))
             row = (ids[question.name], answers, f"{question.points:g}", f"{question.penalty:g}")
             writer.writerow((*row, version) if version else row)
     return out.getvalue()
 
 
-def _doubts(question: Question, group: Group) -> list[str]:
-    """Where answers of a joined column count otherwise than in OMRChecker, which compares texts."""
-    if not group.joined:
-        return []
-    if question.any_mark:
-        return [f"question {question.name}: of several columns, not any mark but the answer earns points"]
-    digits = all(value.isdecimal() for line in group.lines for value in line.values)
-    if digits and any(len(answer) < len(group.lines) or answer[0] == "0" for answer in question.answers):
-        return [f"question {question.name}: a number counts by its value here, 07 as 7"]
-    return []
+def _doubts(questions: Sequence[Question], groups: Mapping[str, Group]) -> list[str]:
+    """Where answers of joined columns count otherwise than in OMRChecker, which compares texts."""
+    joined = {q.name: q for q in questions if q.name in groups and groups[q.name].joined}
+    any_mark = [name for name, q in joined.items() if q.any_mark]
+    by_value = [
+        name
+        for name, q in joined.items()
+        if not q.any_mark
+        and all(value.isdecimal() for line in groups[name].lines for value in line.values)
+        and any(len(answer) < len(groups[name].lines) or answer[0] == "0" for answer in q.answers)
+    ]
+    notes = []
+    if any_mark:
+        notes.append(f"of several columns not any mark but the answer earns points: {', '.join(any_mark)}")
+    if by_value:
+        notes.append(f"a number counts by its value here, 07 as 7: {', '.join(by_value)}")
+    return notes
 
 
 def _answers(question: Question, group: Group, *, several: bool) -> list[str]:

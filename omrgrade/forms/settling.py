@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 
 ENOUGH = 0.6  # share of the bubbles that must be seen for a page to say something
 HALF = 0.4  # share of a block's bubbles that must be seen to say how they are spaced
+MANY = 8  # bubbles of a block that say by how much it is off otherwise than the others
 FEW = 2  # bubbles of a block that say where it is
 ROUGHLY = 1.2  # mm: a page whose boxes lie no further off is that of the template, if not quite as it says
 PLENTY = 0.85  # share that says enough: later attempts go by print, which hand-measured px put elsewhere
@@ -169,8 +170,9 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> _Found:
     if len(shapes) < ENOUGH * len(bubbles):
         return _Found()
     centres = np.array([shape.rect.centre for shape in shapes])
-    reach = OFF * min(abs(line.gap) * (scale.down if line.down else scale.across) for line in lines)
-    shift = _common_shift(places, centres, reach)
+    reach = OFF * _to_the_next(places, lines, scale)
+    shift = _common_shift(places, centres, float(np.median(reach)))
+    closeness = np.maximum(1 - _nearest(places + shift, centres)[1] / reach, 0)
     nearest, distance = _nearest(places + shift, centres)
     printed = np.array([shape.size for shape in shapes])[nearest]
     fits = (SIZES[0] * usual < printed.max(axis=1)) & (printed.max(axis=1) < SIZES[1] * usual)
@@ -185,9 +187,18 @@ def _on_page(groups: Sequence[Group], scale: Scale, page: Blank) -> _Found:
             seen[bubble.line.block].append((bubble, centres[shape]))
     return _Found(
         share=float(near.mean()),
-        closeness=float((near * (1 - distance / reach)).mean()),
+        closeness=float(closeness.mean()),
         groups=_moved(groups, lines, seen, shift, sizes, scale),
     )
+
+
+def _to_the_next(places: Array, lines: Sequence[Line], scale: Scale) -> Array:
+    """How far (mm) the nearest other bubble of the template is from each."""
+    if len(places) < 2:
+        return np.full(len(places), lines[0].gap * scale.across)
+    distance = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
+    np.fill_diagonal(distance, np.inf)
+    return np.asarray(distance.min(axis=1), np.float64)
 
 
 def _bubbles(line: Line, scale: Scale) -> list[_Bubble]:
