@@ -86,6 +86,8 @@ _SLIPS = 3
 _AS_GOOD = 0.3  # of `rank`: so much worse may boxes lie where a form's words say that it is
 _PLAIN, _OFF = 0.7, 0.5
 """Share of boxes seen, and residual in mm, with which boxes look as the template says."""
+_TELLING = 4
+"""Boxes, others than the page was laid on, that must be seen where nothing else says where it is."""
 _CLEARLY = 0.15
 """Share of boxes that one way up must show more than another to be preferred without a doubt."""
 
@@ -163,7 +165,7 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
     looks: list[Fit] = []
     if template.fiducials.looks and len(candidates) == 1:  # nothing to choose between
         looks = [fit_looks(scan, template, candidates[0])]
-        if looks[0].whole and looks[0].residual < _OFF:
+        if _surely(looks[0]):
             return looks
     flat = sorted((fit_flat(scan, template, located) for located in candidates), key=rank)
     if not flat or flat[0].share < hopeful:
@@ -174,7 +176,7 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
     worth = flat[:1] if surely else _like_the_page(scan, template, flat)[:_WORTH_BENDING]
     if template.fiducials.looks:
         looks = looks or [fit_looks(scan, template, fit.located) for fit in worth]
-        if any(fit.whole and fit.residual < _OFF for fit in looks):
+        if any(map(_surely, looks)):
             return sorted([*looks, *flat], key=rank)
     bent = [fit_bent(scan, template, fit.located) for fit in worth]
     fits = sorted([*bent, *flat], key=rank)
@@ -183,6 +185,15 @@ def _fits(scan: Scan, template: Template, candidates: Sequence[Located], *, hope
     if not template.fiducials.looks:
         looks = [fit_looks(scan, template, fit.located) for fit in worth]
     return sorted([*looks, *fits], key=rank)
+
+
+def _surely(fit: Fit) -> bool:
+    """Whether the page is there: no other way of laying it is tried.
+
+    Of paper that is much bent a corner may lie off whose few boxes are not seen.
+    """
+    seen = fit.share == 1 if fit.much_bent else fit.whole
+    return seen and fit.residual < max(_OFF, fit.slack)
 
 
 def _lies_well(fit: Fit, flag_residual: float) -> bool:
@@ -197,7 +208,7 @@ def _at_first_sight(
     if not (candidates := FIRST[template.fiducials.method](scan, template)):
         return None
     fits = [fit for fit in _quick_fits(scan, template, candidates) if fit.share >= MIN_FOUND]
-    if not fits or not (fits[0].good and fits[0].whole and _lies_well(fits[0], flag_residual)):
+    if not fits or not (fits[0].good and _surely(fits[0]) and _lies_well(fits[0], flag_residual)):
         return None
     moved, best = _unslipped(scan, template, tuple(fits))
     clear = moved[0] is fits[0] and _problem(scan, template, fits[0], max_residual, best) is None
@@ -321,6 +332,8 @@ def _registration(template: Template, fits: Sequence[Fit], flag_residual: float)
     doubt = ""
     if others and others[0].residual <= flag_residual and others[0].share > fit.share - _CLEARLY:
         doubt = "the page may lie the other way up"
+    elif template.fiducials.method == "page" and fit.seen < _TELLING:
+        doubt = "hardly any boxes tell where the page lies"
     elif fit.residual > max(flag_residual, fit.slack):
         doubt = f"the boxes lie up to {fit.residual:.1f} mm from where they should"
     return Registration(

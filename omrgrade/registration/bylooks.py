@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from omrgrade.records import Scan, Template
-from omrgrade.registration.bending import fit_bend
+from omrgrade.registration.bending import STIFFNESS, fit_bend
 from omrgrade.registration.fitting import (
     BENT_LANDMARKS,
     FINE,
@@ -66,11 +66,11 @@ def _fitted(scan: Scan, template: Template, located: Located, pose: Pose) -> Fit
     pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
     marks = replace(marks, shifts=marks.shifts - pose.shifted(marks.points))
     fit = min(fit, replace(judged(scan, pose, located, verifying, marks), looks=looks), key=rank)
-    if fit.whole:
+    if fit.whole and not fit.much_bent:
         return fit
-    # Boxes of a bent page may have been too far from where a flat one has them.
+    # Boxes of a bent page may have been too far from where a flat one has them, and it bends more.
     seen, looks = learned_landmarks(flat, pose, fitting, reach=VERIFY, known=looks)
-    pose = fit_bend(pose, [seen], size, stiffness=_LOOSE)
+    pose = fit_bend(pose, [seen], size, stiffness=STIFFNESS)
     marks = look_landmarks(looks, pose, verifying, reach=VERIFY)
     return min(fit, replace(judged(scan, pose, located, verifying, marks), looks=looks), key=rank)
 

@@ -30,6 +30,8 @@ VERIFY = 1.6
 """mm within which it is looked for to measure the residual; must exceed any sensible `max_residual`."""
 GOOD = 0.2
 """mm: with less residual print need not be followed, as boxes are where they are looked for."""
+BENT = 0.8
+"""mm: a bend that moves boxes by more is followed further, and in every way."""
 FINE = 0.1
 """mm: with less residual there is no bend worth following; some boxes are off by several times as much."""
 
@@ -60,6 +62,7 @@ class Fit:
     seen: int  # boxes that were seen
     share: float  # of the boxes that should be (0-1)
     slack: float = 0.0  # mm: boxes off by less are read alike
+    bent: float = 0.0  # mm by which the bend moves boxes at most
     looks: Looks | None = None  # of empty boxes on the page, if boxes are told by these
 
     @property
@@ -71,6 +74,11 @@ class Fit:
     def good(self) -> bool:
         """Whether there is nothing to gain."""
         return self.residual <= max(GOOD, self.slack) and self.share >= _ALL_THERE
+
+    @property
+    def much_bent(self) -> bool:
+        """Whether boxes lie far from where a flat page has them."""
+        return self.bent > BENT
 
     @property
     def whole(self) -> bool:
@@ -228,6 +236,7 @@ def judged(
         seen=int(seen.sum()),
         share=float(seen[expected].mean()),
         slack=_slack(boxes),
+        bent=0.0 if pose.bend is None else float(np.abs(pose.shifted(marks.points)).max()),
     )
 
 
