@@ -36,6 +36,8 @@ def bubble(mark="", dark=0.7, *, paper=235, moved=(0, 0), line=0.35, rng=None):
         cv2.polylines(ink, [np.int32(np.array(points) * side)], False, 1, pen)
     elif mark == "dot":
         cv2.circle(ink, (middle, middle), radius // 2, 1, -1)
+    elif mark == "arc":
+        cv2.ellipse(ink, (middle, middle), (round(0.72 * radius),) * 2, 0, -65, 65, 1, pen)
     elif mark == "speck":
         cv2.circle(ink, (middle + 20, middle - 12), round(0.2 * 8 * UP), 1, -1)
     elif mark == "streak":
@@ -75,6 +77,12 @@ def page(mark="full", dark=0.7):
 @pytest.mark.parametrize("others", ["full", "tick"])
 def test_a_clear_mark_alone_in_its_question_is_read_whatever_its_shape(mark, others):
     assert said(read(question(C=mark), *page(others))[0]) == "C"
+
+
+def test_a_mark_far_smaller_than_the_others_is_left_to_a_person():
+    """As the outline of a bubble that lies off is seen inside of it."""
+    (box,) = (box for box in read(question(C=("arc", 0.85)), *page("full", 0.85))[0] if box.value)
+    assert (box.value, box.status, box.reason) == ("C", "review", "smaller than other marks")
 
 
 @pytest.mark.parametrize("mark", ["full", "tick", "scribble"])

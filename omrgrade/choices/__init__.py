@@ -36,6 +36,7 @@ ROUGHEST = 0.15  # if that is no more
 FAINTEST = 0.03  # ink (mean darkness) of the typical mark: less is how unevenly print shows, and no pen,
 UNEVEN = 1.5  # nor is so many times that
 SPECK = 0.07  # share of the pupil's usual ink: less, anywhere, is dirt or a slip,
+SMALL = 0.15  # of that: a mark of less may be none
 DIRT = 0.05  # and no dirt is more ink than this
 SHADED_EMPTY = 2  # empty bubbles through which a shadow's edge runs: less is ink
 DARKER = 1.5  # times that is darker than any shadow
@@ -53,6 +54,7 @@ class Levels:
     plain: float  # darker is a pen's mark; lighter is faint
     usual: float  # of the pupil's marks
     speck: float = 0.0  # less ink, darkness times area, is dirt
+    small: float = 0.0  # a mark of less ink is too unlike the pupil's others to be sure of
 
 
 def read_bubbles(
@@ -108,6 +110,7 @@ def page_levels(marks: Marks, counts: Sequence[int], policy: Policy) -> Levels:
         plain=max(seen, policy.mark_dark * usual),
         usual=usual,
         speck=min(SPECK * typical, max(DIRT, CLEAN * paper)),
+        small=SMALL * typical if number >= MARKS else 0.0,
     )
 
 
@@ -207,7 +210,9 @@ def _read_question(
         if sign.seen < 0:
             readings.append(_empty(-sign.seen))
         elif signs[first].plain > 0:
-            readings.append(_read_beside(sign, signs[first], label, labels[first], policy))
+            reading = _read_beside(sign, signs[first], label, labels[first], policy)
+            unlike = reading.status == "read" and sign.ink < levels.small
+            readings.append(_doubt(label, 0.0, "smaller than other marks") if unlike else reading)
         else:
             faint = sign.dark < levels.plain
             readings.append(_doubt(label, sign.plain, "faint mark" if faint else "small mark"))
