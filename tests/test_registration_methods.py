@@ -88,6 +88,24 @@ def test_three_marks_are_enough_where_only_three_are_printed():
     assert warped.worst_box(found) < 0.5 and found.rotation == 180
 
 
+def test_curled_paper_is_followed_by_the_looks_of_boxes_as_well():
+    """A corner of this page, of which hardly a box is seen, lay 1.5 mm off by these, and nothing said so."""
+    curled = replace(
+        template("choice-a4", "page"), fiducials=replace(template("choice-a4", "page").fiducials, looks=True)
+    )
+    laid = warped_page(curled, CONDITIONS["curled 4 mm"], 320007)
+    assert laid.worst_box(register(laid.scan, curled, max_residual=1.0)) < 0.5
+
+
+def test_a_page_of_hardly_any_boxes_and_no_marks_is_in_doubt():
+    whole = template("choice-a4", "page")
+    (field,) = (field for field in whole.fields if field.kind == "choice" and field.id == "q1")
+    few = replace(whole, fields=(field,))
+    laid = warped_page(whole, CONDITIONS["as it is"], 5)
+    found = survey(laid.scan, few, max_residual=1.0)
+    assert found.fits and "hardly any boxes" in found.registration(few).doubt
+
+
 def test_a_page_that_may_lie_either_way_up_is_in_doubt():
     whole = template("numeric-a4", "square")
     first = whole.fields[0].boxes[:4]
