@@ -23,10 +23,19 @@ def test_two_lines_are_found_by_the_middle_between_them(off, side):
     profile = np.zeros(round(16 * PX) + 1, np.float32)
     middle, half = len(profile) // 2 + off, round(side * PX / 2)
     profile[[middle - half, middle + half]] = 0.5
-    where = _symmetric(profile, side, reach=4.0, px=PX)
+    where = _symmetric(profile, side, reach=4.0, px=PX, apart=np.inf)
     assert where is not None and abs(where * PX - off) <= 0.5
     profile[middle + half] = 0
-    assert _symmetric(profile, side, reach=4.0, px=PX) is None
+    assert _symmetric(profile, side, reach=4.0, px=PX, apart=np.inf) is None
+
+
+def test_no_next_boxs_line_is_taken_for_a_side():
+    """A box of 5 mm whose right line is not printed, and a next one's line 6 mm from its left."""
+    profile = np.zeros(round(16 * PX) + 1, np.float32)
+    middle, half = len(profile) // 2, round(2.5 * PX)
+    profile[[middle - half, middle - half + round(6.0 * PX)]] = 0.5
+    assert _symmetric(profile, 5.0, reach=2.0, px=PX, apart=np.inf) is not None
+    assert _symmetric(profile, 5.0, reach=2.0, px=PX, apart=6.0) is None
 
 
 @given(st.integers(-8, 8))
@@ -37,7 +46,7 @@ def test_a_large_bubbles_thick_lines_are_found_whatever_letter_is_in_it(off):
     for place in (middle - half, middle + half):
         profile[place - 4 : place + 5] = 0.16 - 0.004 * abs(np.arange(-4, 5))
     profile[middle - 25 : middle - 19] = 0.35
-    where = _symmetric(profile, 18.0, reach=1.6, px=PX)
+    where = _symmetric(profile, 18.0, reach=1.6, px=PX, apart=np.inf)
     assert where is not None and abs(where * PX - off) <= 1
 
 
