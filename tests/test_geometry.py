@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from omrgrade.registration.geometry import Landmarks, median, project
+from omrgrade.registration.corners import _matrices, _unlike_a_page
+from omrgrade.registration.geometry import Landmarks, homography, median, project
 from omrgrade.registration.looks import PX, _symmetric
+from omrgrade.registration.marks import _without_doubles
 from omrgrade.registration.outlines import STEP, _project_lines
 
 POINTS = np.array([(x, y) for x in (10.0, 60, 110, 160, 200) for y in (15.0, 90, 150, 210, 285)])
@@ -78,3 +80,35 @@ def test_lines_across_outlines_lie_where_the_page_is_photographed(angle, tilt, r
     exact = sides[:, :, None] + distance[:, None] * along[:, None, None]
     back = project(np.linalg.inv(matrix), found.astype(np.float64))
     assert np.abs(back - exact).max() < 0.02 * (1 if reach > 1 else 0.3)
+
+
+@given(arrays(np.float64, (4, 2), elements=st.floats(-30, 30)))
+def test_four_points_give_opencvs_homography_or_none_where_it_mirrors_the_page(moved):
+    page = np.array([(10.0, 10), (200, 12), (198, 280), (11, 285)])
+    scan = (page + moved) * 11.8
+    ours, theirs = _matrices(page, scan[None])[0], homography(page, scan)
+    assert np.allclose(project(ours, page), scan, atol=1e-5)
+    assert np.allclose(project(ours, page / 2), project(theirs, page / 2), atol=1e-3)
+    assert np.isnan(_matrices(page, scan[None] * (-1, 1))).all()
+
+
+def test_three_points_give_an_affine_map_and_points_on_one_line_none():
+    page = np.array([(10.0, 10), (200, 12), (11, 285)])
+    line = np.array([(0.0, 0), (5, 5), (9, 9)])
+    with np.errstate(all="ignore"):
+        found = _matrices(page, np.stack([page * 3 + 7, line]))
+    assert np.allclose(found[0], [[3, 0, 7], [0, 3, 7], [0, 0, 1]]) and np.isnan(found[1]).all()
+    flat, sheared = np.eye(3), np.array([[1, 0.5, 0], [0, 1, 0], [0, 0, 1.0]])
+    assert np.allclose(_unlike_a_page(np.stack([flat]), page), 0, atol=1e-9)
+    assert _unlike_a_page(np.stack([sheared]), page)[0] > 0.3
+
+
+@given(arrays(np.float64, st.tuples(st.integers(0, 60), st.just(3)), elements=st.floats(1, 40)))
+def test_of_blobs_seen_several_times_the_first_is_kept(blobs):
+    rows = np.column_stack([blobs, np.zeros(len(blobs))])
+    rows[:, 2] = np.maximum(rows[:, 2], 3)
+    kept = []
+    for x, y, size, _ in rows:
+        if not any(np.hypot(x - a, y - b) < 0.2 * size and abs(np.log(c / size)) < 0.12 for a, b, c in kept):
+            kept.append((x, y, size))
+    assert [tuple(row[:3]) for row in _without_doubles(rows)] == kept

@@ -9,6 +9,7 @@ import pytest
 from tabletop import SETTINGS, Setting, take_photo
 from warped_pages import CONDITIONS, METHODS, Condition, WarpedPage, other_papers, warped_page, with_method
 
+from omrgrade import registration
 from omrgrade.errors import RegistrationError
 from omrgrade.placing import project
 from omrgrade.records import Policy, Rect, Scan
@@ -48,6 +49,28 @@ def test_a_page_is_found_to_half_a_millimetre(method, condition):
     assert found.method == warped.template.fiducials.method
     if CONDITIONS[condition].angle in (0, 90, 180):
         assert found.rotation == CONDITIONS[condition].angle
+
+
+@pytest.mark.parametrize("condition", ["as it is", "upside down", "100 dpi", "1-bit"])
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"aruco"}))
+def test_a_scanned_page_is_found_where_it_plainly_is(method, condition, monkeypatch):
+    """Searching the whole picture takes five times as long: no scan may come to need it."""
+    template = with_method("numeric-a4", method)
+    monkeypatch.setitem(registration.METHODS, template.fiducials.method, _never)
+    page = warped_page(template, CONDITIONS[condition], 5)
+    assert page.worst_box(register(page.scan, template, max_residual=Policy().max_residual)) < 0.5
+
+
+@pytest.mark.parametrize("method", ["square", "circle", "cross"])
+def test_a_scribbled_mark_does_not_hide_where_the_page_plainly_is(method, monkeypatch):
+    template = with_method("choice-a4", method)
+    monkeypatch.setitem(registration.METHODS, "corners", _never)
+    page = warped_page(template, CONDITIONS["marker scribbled on"], 5)
+    assert page.worst_box(register(page.scan, template, max_residual=Policy().max_residual)) < 0.5
+
+
+def _never(scan, template):
+    raise AssertionError("the whole picture was searched")
 
 
 @pytest.mark.parametrize("method", ["aruco", "page"])

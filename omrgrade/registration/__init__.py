@@ -66,11 +66,13 @@ METHODS: dict[str, Locate] = {
 }
 """method -> where the page may be, likeliest first; `RegistrationError` when there is no such place."""
 
-FIRST: dict[str, Callable[[Scan, Template], Sequence[Located]]] = {
+FIRST: dict[str, Locate] = {
+    "corners": corners.plainly,
     "page": page.plainly,
     "reference": page.plainly,
+    "timing": timing.plainly,
 }
-"""method -> where the page is looked for before all else, as that takes a tenth of the time."""
+"""method -> where the page is looked for before all else, as that takes a tenth to a third of the time."""
 
 MIN_FOUND = 0.5
 """Share of the verifying boxes, filled ones aside, that must be there at all."""
@@ -205,14 +207,13 @@ def _at_first_sight(
     scan: Scan, template: Template, max_residual: float, flag_residual: float
 ) -> Survey | None:
     """The page where it plainly is, if that is clear at once: nearly all boxes lie well there."""
-    if not (candidates := FIRST[template.fiducials.method](scan, template)):
-        return None
-    fits = [fit for fit in _quick_fits(scan, template, candidates) if fit.share >= MIN_FOUND]
-    if not fits or not (fits[0].good and _surely(fits[0]) and _lies_well(fits[0], flag_residual)):
-        return None
-    moved, best = _unslipped(scan, template, tuple(fits))
-    clear = moved[0] is fits[0] and _problem(scan, template, fits[0], max_residual, best) is None
-    return Survey(fits=moved, refusal=None) if clear else None
+    for candidates in FIRST[template.fiducials.method](scan, template):
+        fits = [fit for fit in _quick_fits(scan, template, candidates) if fit.share >= MIN_FOUND]
+        if fits and fits[0].good and _surely(fits[0]) and _lies_well(fits[0], flag_residual):
+            moved, best = _unslipped(scan, template, tuple(fits))
+            clear = moved[0] is fits[0] and _problem(scan, template, fits[0], max_residual, best) is None
+            return Survey(fits=moved, refusal=None) if clear else None
+    return None
 
 
 def _quick_fits(scan: Scan, template: Template, candidates: Sequence[Located]) -> list[Fit]:
@@ -220,6 +221,8 @@ def _quick_fits(scan: Scan, template: Template, candidates: Sequence[Located]) -
     if template.fiducials.looks and len(candidates) == 1:  # nothing to choose between
         return [fit_looks(scan, template, candidates[0], follow=False)]
     flat = sorted((fit_flat(scan, template, located) for located in candidates), key=rank)
+    if not flat:
+        return []
     if flat[0].good:
         return flat if flat[0].residual <= FINE else [fit_fine(scan, template, flat[0]), *flat[1:]]
     if not (

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from omrgrade.errors import RegistrationError
 from omrgrade.placing import project
 from omrgrade.records import Fiducials, Scan, Template
-from omrgrade.registration.geometry import Array, Located, Pose, homography
+from omrgrade.registration.geometry import Array, Located, Pose
 from omrgrade.registration.marks import (
     LIKE,
     PARTLY,
@@ -26,6 +25,9 @@ from omrgrade.registration.marks import (
     mark_picture,
     seek_mark,
 )
+from omrgrade.registration.nearby import Near, if_whole
+
+Places = NDArray[np.int64]
 
 PAGE_SHARE = (0.3, 1.15)
 """How long the page's diagonal may be in parts of the picture's: less is too small to read."""
@@ -38,6 +40,7 @@ FIX = "scan the whole sheet with its corner marks uncovered"
 ROUGHLY = 0.5
 """Correlation (0-1) of a blob with the mark, however turned: less is something else."""
 
+_NEAR = 3  # blobs that are tried as one mark
 _LIKELY = 80  # blobs, most like the mark first, of which groups are made
 _SURE = 0.93  # correlation that four marks have on average when there is no doubt
 _WORSE = 0.88  # of the best place's correlation: places that are less like the marks are none
@@ -46,21 +49,23 @@ _BAD = 1.8  # groups that fit worse are no page
 _FAR = 99.0  # stands for as far as perspective moves a mark
 _TRIED = 24  # places whose marks are compared with their picture
 _OFFERED = 6  # places that the boxes decide between
+_AT_ONCE = 8  # places that are compared with their picture before the others
 
 
 def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     """Places that four marks speak for, then those of three; `RegistrationError` when there are none."""
     wanted = template.fiducials
     blobs = _search(scan, template)
-    count = len(wanted.boxes)
     attempts: list[tuple[float, list[Located]]] = []
-    for marks in (count, count - 1) if count == 4 else (count,):
+    for marks in _counts(wanted):
         places = _places(blobs, wanted, marks)
-        found = [_confirmed(scan, wanted, matrix, marks) for matrix in places[:_TRIED]]
-        confirmed = sorted((f for f in found if f is not None), key=lambda f: -f[0])
-        confirmed = [f for f in confirmed if f[0] > _WORSE * confirmed[0][0]]
-        if best := _different([located for _, located in confirmed], template)[:_OFFERED]:
-            attempts.append((confirmed[0][0] / marks + 0.02 * marks, best))
+        confirmed = _all_confirmed(scan, wanted, places[:_AT_ONCE], marks)
+        sure = bool(confirmed) and confirmed[0][0] > _SURE * marks
+        if sure and (best := _likest(confirmed, template)):
+            yield best
+        confirmed += _all_confirmed(scan, wanted, places[_AT_ONCE:_TRIED], marks)
+        if best := _likest(confirmed, template):
+            attempts.append((max(score for score, _ in confirmed) / marks + 0.02 * marks, best))
         if attempts and attempts[0][0] > _SURE + 0.02 * marks:
             break
     if not attempts:
@@ -69,20 +74,37 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     yield from (best for _, best in sorted(attempts, key=lambda attempt: -attempt[0]))
 
 
-def _search(scan: Scan, template: Template) -> Blobs:
+def plainly(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
+    """The page where marks surely are about where they would be if it filled the picture."""
+    wanted = template.fiducials
+    blobs = _search(scan, template, if_whole(scan, template, mark_hull(wanted)[0]))
+    for marks in _counts(wanted):
+        found = _all_confirmed(scan, wanted, _places(blobs, wanted, marks)[:_AT_ONCE], marks)
+        if found and found[0][0] > _SURE * marks:
+            yield _likest(found, template)
+            return
+
+
+def _counts(wanted: Fiducials) -> tuple[int, ...]:
+    """How many marks are to be seen, and where that fails."""
+    count = len(wanted.boxes)
+    return (count, count - 1) if count == 4 else (count,)
+
+
+def _search(scan: Scan, template: Template, near: Near | None = None) -> Blobs:
     wanted = template.fiducials
     size, _ = mark_hull(wanted)
     diagonal = float(np.hypot(template.page_width, template.page_height))
-    picture = float(np.hypot(*scan.pixels.shape)) / max(scan.pixels.shape)
-    low, high = (share * picture * size / diagonal for share in PAGE_SHARE)
-    solid = wanted.marker in ("square", "circle")
+    picture = float(np.hypot(*scan.pixels.shape))
+    low, high = (share * picture * size / diagonal for share in (PAGE_SHARE[0] / 1.2, PAGE_SHARE[1] * 1.2))
     shape = wanted.boxes[0].width / wanted.boxes[0].height
     blobs = find_blobs(
         scan.pixels,
         wanted,
-        solid=solid,
-        sizes=(low / 1.2, high * 1.2),
+        solid=wanted.marker in ("square", "circle"),
+        sizes=(low, high),
         elongation=1.8 * max(shape, 1 / shape),
+        near=near,
     )
     return blobs.likest(_LIKELY, ROUGHLY)
 
@@ -94,14 +116,20 @@ def _places(blobs: Blobs, wanted: Fiducials, marks: int) -> list[Array]:
     """Matrices (3, 3) page mm -> scan px under which so many blobs are marks, likeliest first."""
     size, middle = mark_hull(wanted)
     layout = np.array([(box.x + middle[0], box.y + middle[1]) for box in wanted.boxes])
-    chosen: list[dict[int, int]] = []  # mark -> blob
-    for ends in _diagonals(layout)[: 1 if marks == len(layout) else 2]:
-        chosen += _groups(blobs, layout, ends, size, complete=marks == len(layout))
-    chosen.sort(key=lambda group: _doubtful(blobs, group))
-    scored = [(_badness(blobs, layout, group, size), group) for group in chosen[:_COMPARED]]
-    scored = [entry for entry in scored if entry[0][0] < _BAD]
-    scored.sort(key=lambda entry: entry[0][0])
-    return [matrix for (_, matrix), _ in scored]
+    groups = [
+        group
+        for ends in _diagonals(layout)[: 1 if marks == len(layout) else 2]
+        for group in _groups(blobs, layout, ends, size, complete=marks == len(layout))
+    ]
+    doubts = [_doubtful(blobs, chosen) for _, chosen in groups]
+    most = np.sort(np.concatenate([*doubts, np.array([np.inf])]))[:_COMPARED][-1]
+    bad, matrices = [np.zeros(0)], [np.zeros((0, 3, 3))]
+    for (known, chosen), doubt in zip(groups, doubts, strict=True):
+        own, found = _badness(blobs, layout, known, chosen[doubt <= most], size)
+        bad.append(own)
+        matrices.append(found)
+    order = np.argsort(np.concatenate(bad), kind="stable")
+    return [*np.concatenate(matrices)[order[np.concatenate(bad)[order] < _BAD]]]
 
 
 def _diagonals(layout: Array) -> list[tuple[int, int]]:
@@ -112,20 +140,21 @@ def _diagonals(layout: Array) -> list[tuple[int, int]]:
 
 def _groups(
     blobs: Blobs, layout: Array, ends: tuple[int, int], size: float, *, complete: bool
-) -> list[dict[int, int]]:
-    """Blobs that may be all marks, or (not complete) two and one other: mark -> blob."""
+) -> Iterator[tuple[list[int], Places]]:
+    """Blobs (m, k) that may be these k marks: all of them, or (not complete) the ends and one other."""
     rest = [k for k in range(len(layout)) if k not in ends]
     pairs = _pairs(blobs, float(np.hypot(*(layout[ends[1]] - layout[ends[0]]))), size)
-    near = [_near(blobs, pairs, layout, ends, k) for k in rest]
-    result: list[dict[int, int]] = []
-    for n, (i, j) in enumerate(pairs.tolist()):
-        found = [[(k, int(blob)) for blob in own[n] if blob >= 0] for k, own in zip(rest, near, strict=True)]
-        groups = product(*found) if complete else [(one,) for own in found for one in own]
-        result += [{ends[0]: i, ends[1]: j, **dict(group)} for group in groups]
-    return result
+    near = {k: _near(blobs, pairs, layout, ends, k) for k in rest}
+    for others in [rest] if complete else [[k] for k in rest]:
+        for columns in product(range(_NEAR), repeat=len(others)):
+            found = [near[k][:, column] for k, column in zip(others, columns, strict=True)]
+            chosen = np.column_stack([pairs, *found])
+            in_order = np.sort(chosen, axis=1)
+            different = (in_order[:, 0] >= 0) & (np.diff(in_order, axis=1) > 0).all(axis=1)
+            yield [*ends, *others], chosen[different]
 
 
-def _pairs(blobs: Blobs, length: float, size: float) -> NDArray[np.int64]:
+def _pairs(blobs: Blobs, length: float, size: float) -> Places:
     """Ordered pairs (m, 2) of blobs whose distance is `length` mm, to judge by their sizes."""
     if len(blobs.sizes) < 2:
         return np.zeros((0, 2), np.int64)
@@ -136,77 +165,104 @@ def _pairs(blobs: Blobs, length: float, size: float) -> NDArray[np.int64]:
     return np.argwhere((np.abs(own[:, None] - apart) < limit) & (np.abs(own[None] - apart) < limit))
 
 
-def _near(
-    blobs: Blobs, pairs: NDArray[np.int64], layout: Array, ends: tuple[int, int], mark: int
-) -> NDArray[np.int64]:
-    """The up to three blobs (m, 3) that may be a mark if a pair are the ends; -1 for none."""
-    from scipy.spatial import cKDTree
-
-    if not len(pairs):
-        return np.zeros((0, 3), np.int64)
+def _near(blobs: Blobs, pairs: Places, layout: Array, ends: tuple[int, int], mark: int) -> Places:
+    """The blobs (m, _NEAR) that may be a mark if a pair are the ends; -1 for none."""
     page, scan = layout @ (1, 1j), blobs.centres @ (1, 1j)  # as complex numbers a turn is a factor
     first, second = scan[pairs[:, 0]], scan[pairs[:, 1]]
     expected = first + (second - first) * (page[mark] - page[ends[0]]) / (page[ends[1]] - page[ends[0]])
-    away, index = cKDTree(blobs.centres).query(np.stack([expected.real, expected.imag], axis=1), k=3)
-    unlike = np.abs(np.log(blobs.sizes[np.minimum(index, len(scan) - 1)] / blobs.sizes[pairs[:, :1]]))
-    wrong = (away > STRAY * np.abs(second - first)[:, None]) | (unlike > 2 * np.log(SCALE))
-    wrong |= (index == pairs[:, :1]) | (index == pairs[:, 1:])
-    return np.where(wrong, -1, index)
+    away = np.abs(expected[:, None] - scan)
+    unlike = np.abs(np.log(blobs.sizes / blobs.sizes[pairs[:, :1]]))
+    away[(away > STRAY * np.abs(second - first)[:, None]) | (unlike > 2 * np.log(SCALE))] = np.inf
+    rows = np.arange(len(pairs))
+    away[rows, pairs[:, 0]] = away[rows, pairs[:, 1]] = np.inf
+    result = np.full((len(pairs), _NEAR), -1, np.int64)
+    for column in range(_NEAR if len(pairs) else 0):
+        nearest = away.argmin(axis=1)
+        result[:, column] = np.where(away[rows, nearest] < np.inf, nearest, -1)
+        away[rows, nearest] = np.inf
+    return result
 
 
-def _doubtful(blobs: Blobs, group: dict[int, int]) -> float:
-    """How unequal the blobs of a group are in size, and how unlike the mark."""
-    chosen = list(group.values())
+def _doubtful(blobs: Blobs, chosen: Places) -> Array:
+    """How unequal the blobs (n, k) of each group are in size, and how unlike the mark: (n,)."""
     sizes = blobs.sizes[chosen]
-    return float(np.log(sizes.max() / sizes.min()) + 3 * (1 - blobs.like[chosen].mean()))
+    unequal = np.log(sizes.max(axis=1, initial=1e-6) / sizes.min(axis=1, initial=np.inf))
+    return np.asarray(unequal + 3 * (1 - blobs.like[chosen].mean(axis=1)))
 
 
-def _badness(blobs: Blobs, layout: Array, group: dict[int, int], size: float) -> tuple[float, Array]:
-    """How badly these blobs fit as these marks (0 a flat scan, inf no page), and the matrix they give."""
-    marks, chosen = list(group), list(group.values())
-    matrix = _matrix(layout[marks], blobs.centres[chosen]) if len(set(chosen)) == len(chosen) else None
-    if matrix is None:
-        return np.inf, np.eye(3)
-    expected = np.array([_scale_at(matrix, layout[k]) for k in marks])
-    if not np.isfinite(expected).all():
-        return np.inf, matrix
-    off = np.log(blobs.sizes[chosen] / size / expected)
-    if np.abs(off).max() > np.log(SCALE):
-        return np.inf, matrix
-    unlike = 3 * float(1 - blobs.like[chosen].mean())
-    return float(np.std(off) + 0.5 * abs(np.mean(off))) + unlike + _unlike_a_page(matrix, layout), matrix
+def _badness(
+    blobs: Blobs, layout: Array, marks: Sequence[int], chosen: Places, size: float
+) -> tuple[Array, Array]:
+    """How badly blobs (n, k) fit as these k marks, and the matrices (n, 3, 3) they give.
+
+    (n,): 0 for a flat scan, inf for no page.
+    """
+    with np.errstate(all="ignore"):  # blobs that lie on one line give no matrix
+        matrices = _matrices(layout[list(marks)], blobs.centres[chosen])
+        corners = _seen(matrices, layout[list(marks)][:, None] + np.array([(0, 0), (1, 0), (0, 1)]))
+        across, down = corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0]
+        expected = np.sqrt(across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0])  # scan px a mm
+        off = np.log(blobs.sizes[chosen] / size / expected)
+        unlike = 3 * (1 - blobs.like[chosen].mean(axis=1)) + _unlike_a_page(matrices, layout)
+        bad = np.std(off, axis=1) + 0.5 * np.abs(off.mean(axis=1)) + unlike
+        fits = (np.abs(off).max(axis=1, initial=0) <= np.log(SCALE)) & np.isfinite(bad)
+    return np.where(fits, bad, np.inf), matrices
 
 
-def _matrix(page: Array, scan: Array) -> Array | None:
-    """A homography from four points, an affine map from three; None if it mirrors the page."""
-    if len(page) == 4:
-        matrix = homography(page, scan)
-    else:
-        matrix = np.eye(3)
-        matrix[:2] = cv2.getAffineTransform(page.astype(np.float32), scan.astype(np.float32))
-    if matrix is None or not np.isfinite(matrix).all():
-        return None
-    signs = matrix[2, :2] @ page.T + matrix[2, 2]
-    return matrix if np.linalg.det(matrix) > 0 and (signs > 0).all() else None
+def _matrices(page: Array, scan: Array) -> Array:
+    """Homographies (n, 3, 3) from page (k, 2) to scan (n, k, 2): four points, or for an affine map three.
+
+    nan where there is none, or one that mirrors the page.
+    """
+    matrices = _frames(scan) @ np.linalg.inv(_frames(page[None]))
+    matrices = matrices / matrices[:, 2:, 2:]
+    ahead = np.einsum("nj,kj->nk", matrices[:, 2, :2], page) + 1
+    fine = np.isfinite(matrices).all(axis=(1, 2)) & (np.linalg.det(matrices) > 0) & (ahead > 0).all(axis=1)
+    return np.where(fine[:, None, None], matrices, np.nan)
 
 
-def _scale_at(matrix: Array, point: Array) -> float:
-    """scan px per mm at a page point."""
-    corners = project(matrix, point + np.array([(0, 0), (1, 0), (0, 1)]))
-    area = float(np.linalg.det(corners[1:] - corners[0]))
-    return float(np.sqrt(area)) if area > 0 else float("nan")
+def _frames(points: Array) -> Array:
+    """Maps (n, 3, 3) from the axes' directions, and of four points (1, 1, 1), to points (n, 3 or 4, 2)."""
+    frames = np.concatenate([points, np.ones((*points.shape[:2], 1))], axis=2)[:, :3].transpose(0, 2, 1)
+    if points.shape[1] == 3:
+        return frames
+    x, y = (points - points[:, 3:]).transpose(2, 1, 0)
+    area = [x[k] * y[m] - y[k] * x[m] for k, m in ((1, 2), (2, 0), (0, 1))]  # of two points and the fourth
+    return np.asarray(frames * np.stack(area, axis=1)[:, None])
 
 
-def _unlike_a_page(matrix: Array, layout: Array) -> float:
-    """How much a map shears and how unevenly it scales in the middle of the layout: 0 for a flat scan."""
-    middle = layout.mean(axis=0)
-    across, down = (project(matrix, middle + step) - project(matrix, middle - step) for step in np.eye(2))
-    ratio = abs(float(np.log(np.hypot(*across) / max(np.hypot(*down), 1e-9))))
-    cosine = abs(float(across @ down / max(np.hypot(*across) * np.hypot(*down), 1e-9)))
-    return ratio + cosine
+def _seen(matrices: Array, points: Array) -> Array:
+    """Page points (..., 2) mm under each of the matrices (n, 3, 3): (n, ..., 2) scan px."""
+    own = np.tensordot(matrices[:, :, :2], points, axes=(2, -1))  # (n, 3, ...)
+    own += matrices[:, :, 2].reshape(*own.shape[:2], *[1] * (own.ndim - 2))
+    return np.moveaxis(own[:, :2] / own[:, 2:], 1, -1)
+
+
+def _unlike_a_page(matrices: Array, layout: Array) -> Array:
+    """How much maps (n, 3, 3) shear and how unevenly they scale in the layout's middle: 0 for a flat scan."""
+    steps = layout.mean(axis=0) + np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
+    right, left, below, above = np.moveaxis(_seen(matrices, steps), 1, 0)
+    across, down = right - left, below - above
+    width, height = np.hypot(*across.T), np.hypot(*down.T)
+    return np.asarray(np.abs(np.log(width / height)) + np.abs((across * down).sum(axis=1) / (width * height)))
 
 
 # ---------------------------------------------------------------- confirming
+
+
+def _all_confirmed(
+    scan: Scan, wanted: Fiducials, places: Sequence[Array], marks: int
+) -> list[tuple[float, Located]]:
+    """Those of the places that are confirmed, likest the marks first."""
+    found = (_confirmed(scan, wanted, matrix, marks) for matrix in places)
+    return sorted((one for one in found if one is not None), key=lambda one: -one[0])
+
+
+def _likest(confirmed: Sequence[tuple[float, Located]], template: Template) -> list[Located]:
+    """The places that are hardly less like the marks than the best one, and not the same."""
+    best = max((score for score, _ in confirmed), default=0.0)
+    like = sorted((one for one in confirmed if one[0] > _WORSE * best), key=lambda one: -one[0])
+    return _different([located for _, located in like], template)[:_OFFERED]
 
 
 def _confirmed(scan: Scan, wanted: Fiducials, matrix: Array, marks: int) -> tuple[float, Located] | None:
@@ -223,7 +279,9 @@ def _confirmed(scan: Scan, wanted: Fiducials, matrix: Array, marks: int) -> tupl
             own = (
                 STRAY / 2 * float(np.ptp(centres)) if reach == _FAR and scores[n] <= LIKE else min(reach, 2.5)
             )
-            shift, scores[n], contrasts[n] = seek_mark(scan.pixels, pose.matrix, picture, box, own)
+            shift, scores[n], contrasts[n] = seek_mark(
+                scan.pixels, pose.matrix, picture, box, own, roughly=reach != 1.0
+            )
             moved[n] += shift
         good = scores > LIKE
         if reach != 2.5 and good.sum() > marks:  # one found from afar must be as like as the others
@@ -241,6 +299,12 @@ def _confirmed(scan: Scan, wanted: Fiducials, matrix: Array, marks: int) -> tupl
         page_to_scan=pose.matrix, contrast=contrast, squares=seen if wanted.marker == "square" else ()
     )
     return float(scores[good].sum()), located
+
+
+def _matrix(page: Array, scan: Array) -> Array | None:
+    """A homography from four points, an affine map from three; None if it mirrors the page."""
+    matrix = _matrices(page, scan[None])[0]
+    return matrix if np.isfinite(matrix).all() else None
 
 
 def _different(places: Sequence[Located], template: Template) -> list[Located]:

@@ -14,6 +14,9 @@ from omrgrade.records import Bend, Rect
 
 Array = NDArray[np.float64]
 
+NEAR = 2.0
+"""mm within which boxes are looked for at first."""
+
 _TRUST = 0.25  # mm: landmarks further off than this from the rest count less and less
 _ROUNDS = 8
 _SETTLED = 1e-4
@@ -64,7 +67,7 @@ class Located:
     page_to_scan: Array  # (3, 3) maps page mm -> scan px (pixel centres at whole numbers)
     contrast: float  # grey levels between paper and print; 0: to be measured
     squares: tuple[Rect, ...] = ()  # solid squares that were seen, mm: the fit keeps to them beside the boxes
-    reach: float = 2.0  # mm by which boxes may be off; more than 2 is first brought down by the print
+    reach: float = NEAR  # mm by which boxes may be off; more than that is first brought down by the print
 
 
 def homography(source: Array, target: Array) -> Array | None:

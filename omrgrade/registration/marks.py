@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import hypot, log
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from omrgrade.records import Fiducials, Rect
 from omrgrade.registration.geometry import Array, percentile, project
+from omrgrade.registration.nearby import Near
 
 Grey = NDArray[np.uint8]
 
@@ -98,21 +100,29 @@ def _fullness(fiducials: Fiducials) -> float:
 
 
 def find_blobs(
-    pixels: Grey, fiducials: Fiducials, *, solid: bool, sizes: tuple[float, float], elongation: float
+    pixels: Grey,
+    fiducials: Fiducials,
+    *,
+    solid: bool,
+    sizes: tuple[float, float],
+    elongation: float,
+    near: Near | None = None,
 ) -> Blobs:
-    """Dark blobs whose hulls have a size (square root of area) between `sizes`, in parts of the long side.
+    """Dark blobs whose hulls have a size (square root of area) between `sizes`, scan px.
 
-    solid: whether they must fill their hull. elongation: the most that they may be longer than wide.
+    solid: whether they must fill their hull. elongation: the most that they may be longer than wide. near:
+    where alone to look, and for blobs that nothing touches.
     """
     factor = max(round(max(pixels.shape) / _LONG_SIDE), 1)
     even = pixels[: pixels.shape[0] // factor * factor, : pixels.shape[1] // factor * factor]
     size = (max(even.shape[1] // factor, 1), max(even.shape[0] // factor, 1))
     small = cv2.resize(even, size, interpolation=cv2.INTER_AREA) if factor > 1 else even
     small = cv2.GaussianBlur(small, (0, 0), 0.8)
-    low, high = (part * max(small.shape) for part in sizes)
+    low, high = (size / factor for size in (near.sizes if near else sizes))
     found: list[tuple[float, float, float, float]] = []
-    dark = _dark(np.asarray(small, np.uint8), high)
-    for width in (0, 3, 5, 7) if solid else (0,):
+    dark = _dark(np.asarray(small, np.uint8), sizes[1] / factor)
+    dark = near.only(dark, factor) if near else dark
+    for width in (0, 3, 5, 7) if solid and not near else (0,):
         if width:  # a pen's line that touches a mark is thinner than the mark
             kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
             mask = cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel)
@@ -165,11 +175,18 @@ def _blobs(
 def _without_doubles(found: Array) -> Array:
     """The first of each blob that several openings show; rows x, y, size, fullness."""
     kept: list[int] = []
-    for n, (x, y, size, _) in enumerate(found):
-        near = found[kept]
-        distance = np.hypot(near[:, 0] - x, near[:, 1] - y)
-        if not ((distance < 0.2 * size) & (np.abs(np.log(near[:, 2] / size)) < 0.12)).any():
+    side = max(0.2 * float(found[:, 2].max(initial=0.0)), 1.0)
+    cells: dict[tuple[int, int], list[tuple[float, float, float]]] = {}  # what is kept, by where it is
+    for n, (x, y, size, _) in enumerate(found.tolist()):
+        column, row = int(x / side), int(y / side)
+        near = (cells.get((column + k, row + m), ()) for k in (-1, 0, 1) for m in (-1, 0, 1))
+        if not any(
+            hypot(own[0] - x, own[1] - y) < 0.2 * size and abs(log(own[2] / size)) < 0.12
+            for cell in near
+            for own in cell
+        ):
             kept.append(n)
+            cells.setdefault((column, row), []).append((x, y, size))
     return found[kept]
 
 
@@ -229,21 +246,23 @@ def _standard(looks: Array) -> Array:
 # ---------------------------------------------------------------- where a mark is
 
 _COARSE = 0.5  # scan px a px of a mark's picture: coarser scans show no more at half of its size
-_LARGE = 60  # px of a mark's picture from which on there is room for that
+_LARGE = 60  # px of a mark's picture from which on there is room for that,
+_MIDDLING = 25  # and room enough to find about where it is
 
 
 def seek_mark(
-    pixels: Grey, matrix: Array, picture: Grey, box: Rect, reach: float
+    pixels: Grey, matrix: Array, picture: Grey, box: Rect, reach: float, *, roughly: bool
 ) -> tuple[tuple[float, float], float, float]:
     """Look for a mark within `reach` mm of where `matrix` (3, 3), page mm -> scan px, puts it.
 
-    picture: the mark at `PX`, filling `box`. Returns its shift (x, y) in mm, its correlation with the
-    picture, and its contrast in grey levels.
+    picture: the mark at `PX`, filling `box`. roughly: to 0.1 mm is enough. Returns its shift (x, y) in mm,
+    its correlation with the picture, and its contrast in grey levels.
     """
     x, y = box.centre
     first, right, below = project(matrix, np.array([(x, y), (x + 1 / PX, y), (x, y + 1 / PX)]))
     density = float(np.sqrt(abs(np.linalg.det(np.stack([right - first, below - first])))))  # scan px a px
-    finer = 2 if density < _COARSE and min(picture.shape) > _LARGE else 1
+    large = min(picture.shape) > (_MIDDLING if roughly else _LARGE)
+    finer = 2 if large and (roughly or density < _COARSE) else 1
     px, picture = PX / finer, picture if finer == 1 else _halved(picture)
     rim = round(min(0.35 * min(box.width, box.height), 2.0) * px)
     template = cv2.copyMakeBorder(picture, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=255)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from omrgrade.errors import RegistrationError
 from omrgrade.records import Scan, Template
-from omrgrade.registration.geometry import Array, Located, homography
+from omrgrade.registration.geometry import NEAR, Array, Located, homography
 from omrgrade.registration.search import LIKE, Hint, both_ways, likeness, page_view, search, whole_view
 from omrgrade.registration.search import REACH as FOUND
 from omrgrade.registration.straight import straight_quads
@@ -93,10 +93,12 @@ def by_edges(scan: Scan, template: Template, quads: Sequence[Array]) -> Iterator
             yield [Located(page_to_scan=matrix, contrast=0.0, reach=REACH) for matrix in likely]
 
 
-def plainly(scan: Scan, template: Template) -> list[Located]:
-    """The page on what is plainly the sheet, where print is alike: what is seen at first sight."""
-    likely = [matrix for quad in plain_sheet(scan.pixels) for matrix in _likely(scan, template, quad)]
-    return [Located(page_to_scan=matrix, contrast=0.0) for matrix in likely]
+def plainly(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
+    """The page on what is plainly the sheet, where print is alike; of a scanned one then a little off."""
+    quads, scanned = plain_sheet(scan.pixels)
+    likely = [matrix for quad in quads for matrix in _likely(scan, template, quad)]
+    for reach in (NEAR, FOUND) if likely and scanned else (NEAR,):
+        yield [Located(page_to_scan=matrix, contrast=0.0, reach=reach) for matrix in likely]
 
 
 def _likely(scan: Scan, template: Template, quad: Array) -> list[Array]:
@@ -143,18 +145,18 @@ def placed(quad: Array, size: tuple[float, float]) -> list[Array]:
     return result
 
 
-def plain_sheet(pixels: Grey) -> list[Array]:
+def plain_sheet(pixels: Grey) -> tuple[list[Array], bool]:
     """The quad (4, 2) scan px that is plainly the sheet, if one is: by its brightness alone.
 
-    The picture's own where that is paper all round, as flatbeds scan it.
+    The picture's own where that is paper all round, as flatbeds scan it; and whether it is.
     """
     small, scale = _reduced(pixels)
     level, _ = cv2.threshold(small, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     rim = np.concatenate([small[:2].ravel(), small[-2:].ravel(), small[:, :2].ravel(), small[:, -2:].ravel()])
     if float((rim > level).mean()) > _PAPER_ROUND:
-        return _in_scan([_whole(small)], scale)
+        return _in_scan([_whole(small)], scale), True
     found = sorted(_quads(_closed(small > level)), key=lambda entry: -entry[0])
-    return _in_scan([_from_top_left(quad) for own, quad in found[:1] if own > _PLAIN], scale)
+    return _in_scan([_from_top_left(quad) for own, quad in found[:1] if own > _PLAIN], scale), False
 
 
 def sheets(pixels: Grey) -> list[Array]:

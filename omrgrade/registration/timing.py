@@ -15,8 +15,9 @@ import numpy as np
 from omrgrade.errors import RegistrationError
 from omrgrade.placing import project
 from omrgrade.records import Fiducials, Rect, Scan, Template
-from omrgrade.registration.geometry import Array, Located
+from omrgrade.registration.geometry import NEAR, Array, Located
 from omrgrade.registration.marks import Blobs, find_blobs, mark_hull
+from omrgrade.registration.nearby import Near, if_whole
 
 PAGE_SHARE = (0.3, 1.15)
 """How long the page's diagonal may be in parts of the picture's."""
@@ -29,13 +30,14 @@ _MOST = 1200  # blobs
 _LIKE = 0.45  # correlation (0-1) with a bar
 _CHAINS = 6
 _OFFERED = 6
+_REACH = 6.0  # mm by which boxes may be off: a track says little of what is far from it
 
 
 def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     """Every way in which chains of blobs can be the tracks, most marks first."""
     wanted = template.fiducials
     chains = _chains(_search(scan, template), wanted)
-    places = _places(chains, template)
+    places = _places(chains, template, reach=_REACH)
     if not places:
         raise RegistrationError(
             "the timing marks were not found", where=scan.source, fix="scan the whole sheet, marks uncovered"
@@ -43,15 +45,23 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     yield places
 
 
-def _search(scan: Scan, template: Template) -> Blobs:
+def plainly(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
+    """The page where tracks are about where they would be if it filled the picture."""
+    wanted = template.fiducials
+    near = if_whole(scan, template, mark_hull(wanted)[0])
+    yield _places(_chains(_search(scan, template, near), wanted), template, reach=NEAR)
+
+
+def _search(scan: Scan, template: Template, near: Near | None = None) -> Blobs:
     wanted = template.fiducials
     size, _ = mark_hull(wanted)
     diagonal = float(np.hypot(template.page_width, template.page_height))
-    picture = float(np.hypot(*scan.pixels.shape)) / max(scan.pixels.shape)
+    picture = float(np.hypot(*scan.pixels.shape))
     low, high = (share * picture * size / diagonal for share in PAGE_SHARE)
     box = wanted.boxes[0]
     long = max(box.width / box.height, box.height / box.width)
-    blobs = find_blobs(scan.pixels, wanted, solid=True, sizes=(low / 1.3, high * 1.3), elongation=1.9 * long)
+    sizes = (low / 1.3, high * 1.3)
+    blobs = find_blobs(scan.pixels, wanted, solid=True, sizes=sizes, elongation=1.9 * long, near=near)
     return blobs.likest(_MOST, _LIKE)
 
 
@@ -60,25 +70,19 @@ def _search(scan: Scan, template: Template) -> Blobs:
 
 def _chains(blobs: Blobs, wanted: Fiducials) -> list[Array]:
     """Chains of blobs, each (n, 2) scan px in order, the longest first."""
-    from scipy.spatial import cKDTree
-
     fewest = int((1 - MISSING) * min(wanted.tracks))
     if len(blobs.sizes) < fewest:
         return []
     ratio = _step(wanted.boxes) / mark_hull(wanted)[0]
-    tree = cKDTree(blobs.centres)
     found: list[list[int]] = []
     used: set[int] = set()
     for start in range(len(blobs.sizes)):
         if start in used:
             continue
         expected = ratio * blobs.sizes[start]
-        for near in tree.query_ball_point(blobs.centres[start], 1.4 * expected):
-            step = blobs.centres[near] - blobs.centres[start]
-            if near == start or np.hypot(*step) < 0.6 * expected:
-                continue
-            chain = _grown(blobs, tree, [start, near])
-            chain = _grown(blobs, tree, chain[::-1])
+        away = np.hypot(*(blobs.centres - blobs.centres[start]).T)
+        for near in np.flatnonzero((away > 0.6 * expected) & (away < 1.4 * expected)).tolist():
+            chain = _grown(blobs, _grown(blobs, [start, near])[::-1])
             if len(chain) >= fewest:
                 found.append(chain)
                 used.update(chain)
@@ -90,19 +94,20 @@ def _chains(blobs: Blobs, wanted: Fiducials) -> list[Array]:
     return [blobs.centres[chain] for chain in kept[:_CHAINS]]
 
 
-def _grown(blobs: Blobs, tree: object, chain: list[int]) -> list[int]:
+def _grown(blobs: Blobs, chain: list[int]) -> list[int]:
     """The chain carried on from its last blob as long as there is a like one a step, or two, further on."""
     chain = list(chain)
     step = blobs.centres[chain[-1]] - blobs.centres[chain[-2]]
     while True:
         last, length = blobs.centres[chain[-1]], float(np.hypot(*step))
         for stride in (1, 2, 3):
-            away, near = tree.query(last + stride * step)  # type: ignore[attr-defined]
+            away = np.square(blobs.centres - (last + stride * step)).sum(axis=1)
+            near = int(away.argmin())
             alike = abs(np.log(blobs.sizes[near] / blobs.sizes[chain[-1]])) < 0.4
-            if away < STEADY * length and near not in chain and alike:
+            if away[near] < (STEADY * length) ** 2 and near not in chain and alike:
                 moved = (blobs.centres[near] - last) / stride
                 step = 0.5 * step + 0.5 * moved
-                chain.append(int(near))
+                chain.append(near)
                 break
         else:
             return chain
@@ -124,7 +129,7 @@ def _numbered(chain: Array) -> Array:
 # ---------------------------------------------------------------- places
 
 
-def _places(chains: Sequence[Array], template: Template) -> list[Located]:
+def _places(chains: Sequence[Array], template: Template, *, reach: float) -> list[Located]:
     """Where the page is if these chains are its tracks, in every order, way round and small offset."""
     tracks = _tracks(template.fiducials)
     scored: list[tuple[float, Array]] = []
@@ -136,7 +141,7 @@ def _places(chains: Sequence[Array], template: Template) -> list[Located]:
         if scored:
             break  # one track of two says less than both
     scored.sort(key=lambda entry: entry[0])
-    return [Located(page_to_scan=matrix, contrast=0.0, reach=6.0) for _, matrix in scored[:_OFFERED]]
+    return [Located(page_to_scan=matrix, contrast=0.0, reach=reach) for _, matrix in scored[:_OFFERED]]
 
 
 def _tracks(wanted: Fiducials) -> list[Array]:
