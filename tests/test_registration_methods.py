@@ -120,6 +120,17 @@ def test_curled_paper_is_followed_by_the_looks_of_boxes_as_well():
     assert laid.worst_box(register(laid.scan, curled, max_residual=1.0)) < 0.5
 
 
+def test_a_folded_corner_with_a_few_boxes_is_in_doubt():
+    """Ten bubbles of two hundred lie up to 2.5 mm off there, which neither rows nor thirds of the page show."""
+    template = with_method("choice-a4", "page")
+    photo = take_photo(template, SETTINGS["folded twice"], 340001)
+    policy = Policy()
+    found = register(
+        photo.scan, template, max_residual=policy.max_residual, flag_residual=policy.flag_residual
+    )
+    assert photo.worst_box(found) < 0.5 or found.doubt.startswith("the boxes lie up to 0.7 mm")
+
+
 def test_a_page_of_hardly_any_boxes_and_no_marks_is_in_doubt():
     whole = template("choice-a4", "page")
     (field,) = (field for field in whole.fields if field.kind == "choice" and field.id == "q1")

@@ -27,6 +27,7 @@ from omrgrade.registration.fitting import (
     fit_bent,
     fit_fine,
     fit_flat,
+    off_together,
     rank,
     worst_part,
 )
@@ -136,6 +137,21 @@ def survey(
     shown: Sequence[tuple[float, float]] = (),
 ) -> Survey:
     """`register`, but a page that is refused is shown, too."""
+    found = _survey(scan, template, max_residual, flag_residual, shown)
+    best = found.fits[0] if found.fits else None
+    if best is None or best.pose.bend is None or template.fiducials.looks or best.by_looks:
+        return found
+    worst = max(best.residual, off_together(scan, template, best))
+    return replace(found, fits=(replace(best, residual=worst), *found.fits[1:]))
+
+
+def _survey(
+    scan: Scan,
+    template: Template,
+    max_residual: float,
+    flag_residual: float,
+    shown: Sequence[tuple[float, float]],
+) -> Survey:
     refusal = RegistrationError("the sheet was not found", where=scan.source)
     best, accepted = Survey(fits=(), refusal=refusal), False
     if template.fiducials.method in FIRST and not shown:

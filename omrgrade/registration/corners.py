@@ -57,18 +57,19 @@ def locate(scan: Scan, template: Template) -> Iterator[Sequence[Located]]:
     wanted = template.fiducials
     blobs = _search(scan, template)
     attempts: list[tuple[float, list[Located]]] = []
+    shown: list[Located] = []
     for marks in _counts(wanted):
         places = _places(blobs, wanted, marks)
         confirmed = _all_confirmed(scan, wanted, places[:_AT_ONCE], marks)
-        sure = bool(confirmed) and confirmed[0][0] > _SURE * marks
-        if sure and (best := _likest(confirmed, template)):
-            yield best
+        if sure := confirmed and confirmed[0][0] > _SURE * marks:
+            shown = _likest(confirmed, template)
+            yield shown
         confirmed += _all_confirmed(scan, wanted, places[_AT_ONCE:_TRIED], marks)
-        if best := _likest(confirmed, template):
+        if best := [one for one in _likest(confirmed, template) if all(one is not other for other in shown)]:
             attempts.append((max(score for score, _ in confirmed) / marks + 0.02 * marks, best))
-        if attempts and attempts[0][0] > _SURE + 0.02 * marks:
+        if sure or (attempts and attempts[0][0] > _SURE + 0.02 * marks):
             break
-    if not attempts:
+    if not attempts and not shown:
         raise RegistrationError("the corner marks were not found", where=scan.source, fix=FIX)
     # Four blobs that are hardly marks are less than three that surely are.
     yield from (best for _, best in sorted(attempts, key=lambda attempt: -attempt[0]))

@@ -50,6 +50,7 @@ _NEARLY = (
 )
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
 _FEW = 4  # boxes: fewer in a part say nothing
+_BESIDE = 6  # boxes that are told to be off together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -275,6 +276,33 @@ def worst_part(scan: Scan, template: Template, fit: Fit) -> float:
         if len(own) >= 2 * _FEW:
             shares.append(judged(scan, fit.pose, fit.located, own).share)
     return min(shares)
+
+
+def off_together(scan: Scan, template: Template, fit: Fit) -> float:
+    """mm by which boxes beside one another are off, all the same way, where it is most.
+
+    A folded corner of paper that bends may hold too few boxes for `judged` to tell.
+    """
+    boxes = outlines(template)
+    shifts = every_box(scan, template, fit).shifts
+    seen = np.asarray(np.isfinite(shifts).all(axis=1))
+    expected = seen.copy()
+    if not seen.all():
+        own = [box for box, there in zip(boxes, seen.tolist(), strict=True) if not there]
+        expected[~seen] = ~filled(scan.pixels, fit.pose, own, contrast=fit.located.contrast)
+    near = _neighbours(template)
+    near = near[expected[near].sum(axis=1) >= _FEW]
+    lost = (expected & ~seen)[near].sum(axis=1) > seen[near].sum(axis=1)
+    shared = np.nanmedian(np.where(seen[:, None], shifts, np.nan)[near[~lost]], axis=1)
+    return max(VERIFY * bool(lost.any()), float(np.hypot(*shared.T).max(initial=0.0)))
+
+
+@lru_cache(maxsize=8)
+def _neighbours(template: Template) -> NDArray[np.int64]:
+    """Each box and those next to it, (n, `_BESIDE`) numbers of boxes."""
+    centres = np.array([outline.rect.centre for outline in outlines(template)]).reshape(-1, 2)
+    away = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
+    return np.argsort(away, axis=1, kind="stable")[:, :_BESIDE]
 
 
 def every_box(scan: Scan, template: Template, fit: Fit) -> Landmarks:
