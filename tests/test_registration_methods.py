@@ -103,6 +103,12 @@ def test_other_papers_are_refused(method):
             register(scan, template("choice-a4", method), max_residual=1.0)
 
 
+def test_marks_are_found_at_a_slant_that_makes_one_twice_another():
+    template = with_method("numeric-a4", "square")
+    page = warped_page(template, CONDITIONS["30 degrees off"], 350000)
+    assert page.worst_box(register(page.scan, template, max_residual=Policy().max_residual)) < 0.5
+
+
 def test_three_marks_are_enough_where_only_three_are_printed():
     whole = template("numeric-a4", "square")
     three = replace(whole, fiducials=replace(whole.fiducials, boxes=whole.fiducials.boxes[:3]))

@@ -33,7 +33,9 @@ PAGE_SHARE = (0.3, 1.15)
 """How long the page's diagonal may be in parts of the picture's: less is too small to read."""
 SCALE = 1.45
 """Ratio by which a mark may look larger or smaller than the distance of two says: perspective, ink, wear."""
-STRAY = 0.17
+PAIRED = 1.7
+"""The same for two marks at a page's far corners, by their distance: at a slant, one is twice the other."""
+STRAY = 0.28
 """How far a mark may be from where two others put it, in parts of their distance: perspective."""
 FIX = "scan the whole sheet with its corner marks uncovered"
 
@@ -46,7 +48,8 @@ _SURE = 0.93  # correlation that four marks have on average when there is no dou
 _WORSE = 0.88  # of the best place's correlation: places that are less like the marks are none
 _COMPARED = 1500  # groups of blobs whose geometry is looked at
 _BAD = 1.8  # groups that fit worse are no page
-_FAR = 99.0  # stands for as far as perspective moves a mark
+_FAR = 99.0  # stands for as far as perspective moves a mark:
+_ASTRAY = 0.085  # of the layout's longer side
 _TRIED = 24  # places whose marks are compared with their picture
 _OFFERED = 6  # places that the boxes decide between
 _AT_ONCE = 8  # places that are compared with their picture before the others
@@ -162,7 +165,7 @@ def _pairs(blobs: Blobs, length: float, size: float) -> Places:
     delta = blobs.centres[None] - blobs.centres[:, None]
     apart = np.log(np.maximum(np.hypot(delta[..., 0], delta[..., 1]) / length, 1e-6))
     own = np.log(np.maximum(blobs.sizes, 1e-6) / size)
-    limit = np.log(SCALE)
+    limit = np.log(PAIRED)
     return np.argwhere((np.abs(own[:, None] - apart) < limit) & (np.abs(own[None] - apart) < limit))
 
 
@@ -277,9 +280,7 @@ def _confirmed(scan: Scan, wanted: Fiducials, matrix: Array, marks: int) -> tupl
         moved = centres.copy()
         for n, box in enumerate(wanted.boxes):
             # Three marks say nothing about perspective: the fourth may be centimetres from where they put it.
-            own = (
-                STRAY / 2 * float(np.ptp(centres)) if reach == _FAR and scores[n] <= LIKE else min(reach, 2.5)
-            )
+            own = _ASTRAY * float(np.ptp(centres)) if reach == _FAR and scores[n] <= LIKE else min(reach, 2.5)
             shift, scores[n], contrasts[n] = seek_mark(
                 scan.pixels, pose.matrix, picture, box, own, roughly=reach != 1.0
             )
