@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from omrgrade.registration.corners import _matrices, _unlike_a_page
+from omrgrade.records import Fiducials, Rect
+from omrgrade.registration.corners import _matrices, _places, _unlike_a_page
 from omrgrade.registration.geometry import Landmarks, homography, median, project
 from omrgrade.registration.looks import PX, _symmetric
-from omrgrade.registration.marks import _without_doubles
+from omrgrade.registration.marks import Blobs, _without_doubles
 from omrgrade.registration.outlines import STEP, _project_lines
 
 POINTS = np.array([(x, y) for x in (10.0, 60, 110, 160, 200) for y in (15.0, 90, 150, 210, 285)])
@@ -112,3 +113,20 @@ def test_of_blobs_seen_several_times_the_first_is_kept(blobs):
         if not any(np.hypot(x - a, y - b) < 0.2 * size and abs(np.log(c / size)) < 0.12 for a, b, c in kept):
             kept.append((x, y, size))
     assert [tuple(row[:3]) for row in _without_doubles(rows)] == kept
+
+
+@given(st.integers(0, 3))
+def test_three_marks_of_a_nearly_square_page_are_not_taken_for_a_page_turned_by_a_quarter(hidden):
+    """180 by 145 mm: it is as likely as one at a slant, and its marks may look even more like the mark."""
+    corners = [(6.0, 6.0), (186.0, 6.0), (186.0, 151.0), (6.0, 151.0)]
+    marks = Fiducials(
+        method="corners",
+        marker="square",
+        boxes=tuple(Rect(x=x, y=y, width=12, height=12) for x, y in corners),
+    )
+    seen = [n for n in range(4) if n != hidden]
+    blobs = Blobs(
+        centres=(np.array(corners)[seen] + 6) * 3, sizes=np.full(3, 36.0), like=np.array([0.9, 0.8, 0.9])
+    )
+    places = _places(blobs, marks, 3)
+    assert len(places) == 2 and all(abs(matrix[0, 0]) > 2.9 > 0.1 > abs(matrix[0, 1]) for matrix in places)

@@ -127,7 +127,7 @@ def test_curled_paper_is_followed_by_the_looks_of_boxes_as_well():
 
 
 def test_a_folded_corner_with_a_few_boxes_is_in_doubt():
-    """Ten bubbles of two hundred lie up to 2.5 mm off there, which neither rows nor thirds of the page show."""
+    """Ten bubbles of two hundred lie up to 2.5 mm off there: neither rows nor thirds of the page show it."""
     template = with_method("choice-a4", "page")
     photo = take_photo(template, SETTINGS["folded twice"], 340001)
     policy = Policy()

@@ -35,8 +35,11 @@ SCALE = 1.45
 """Ratio by which a mark may look larger or smaller than the distance of two says: perspective, ink, wear."""
 PAIRED = 1.7
 """The same for two marks at a page's far corners, by their distance: at a slant, one is twice the other."""
-STRAY = 0.28
-"""How far a mark may be from where two others put it, in parts of their distance: perspective."""
+STRAY, STRAY_OF_THREE = 0.28, 0.17
+"""How far a mark may be from where two others put it, in parts of their distance: perspective.
+
+Three marks say nothing of that: they may as well be another page's, or this one's a quarter turn round.
+"""
 FIX = "scan the whole sheet with its corner marks uncovered"
 
 ROUGHLY = 0.5
@@ -148,7 +151,8 @@ def _groups(
     """Blobs (m, k) that may be these k marks: all of them, or (not complete) the ends and one other."""
     rest = [k for k in range(len(layout)) if k not in ends]
     pairs = _pairs(blobs, float(np.hypot(*(layout[ends[1]] - layout[ends[0]]))), size)
-    near = {k: _near(blobs, pairs, layout, ends, k) for k in rest}
+    stray = STRAY if complete and len(layout) == 4 else STRAY_OF_THREE
+    near = {k: _near(blobs, pairs, layout, ends, k, stray) for k in rest}
     for others in [rest] if complete else [[k] for k in rest]:
         for columns in product(range(_NEAR), repeat=len(others)):
             found = [near[k][:, column] for k, column in zip(others, columns, strict=True)]
@@ -169,14 +173,16 @@ def _pairs(blobs: Blobs, length: float, size: float) -> Places:
     return np.argwhere((np.abs(own[:, None] - apart) < limit) & (np.abs(own[None] - apart) < limit))
 
 
-def _near(blobs: Blobs, pairs: Places, layout: Array, ends: tuple[int, int], mark: int) -> Places:
+def _near(
+    blobs: Blobs, pairs: Places, layout: Array, ends: tuple[int, int], mark: int, stray: float
+) -> Places:
     """The blobs (m, _NEAR) that may be a mark if a pair are the ends; -1 for none."""
     page, scan = layout @ (1, 1j), blobs.centres @ (1, 1j)  # as complex numbers a turn is a factor
     first, second = scan[pairs[:, 0]], scan[pairs[:, 1]]
     expected = first + (second - first) * (page[mark] - page[ends[0]]) / (page[ends[1]] - page[ends[0]])
     away = np.abs(expected[:, None] - scan)
     unlike = np.abs(np.log(blobs.sizes / blobs.sizes[pairs[:, :1]]))
-    away[(away > STRAY * np.abs(second - first)[:, None]) | (unlike > 2 * np.log(SCALE))] = np.inf
+    away[(away > stray * np.abs(second - first)[:, None]) | (unlike > 2 * np.log(SCALE))] = np.inf
     rows = np.arange(len(pairs))
     away[rows, pairs[:, 0]] = away[rows, pairs[:, 1]] = np.inf
     result = np.full((len(pairs), _NEAR), -1, np.int64)
