@@ -15,6 +15,8 @@ from omrgrade.placing import project
 from omrgrade.records import Policy, Rect, Scan
 from omrgrade.registration import register, survey
 from omrgrade.registration.byhand import reference_points
+from omrgrade.registration.fitting import judged, shared_out
+from omrgrade.registration.geometry import Located, Pose
 
 template = cache(with_method)
 
@@ -161,6 +163,20 @@ def test_a_page_that_may_lie_either_way_up_is_in_doubt():
     warped = warped_page(alike, Condition(), 1)
     found = register(warped.scan, alike, max_residual=1.0, flag_residual=0.5)
     assert "other way up" in found.doubt
+
+
+def test_a_page_drawn_together_to_one_of_its_boxes_is_none():
+    """All its boxes lie well on that one, which was read as a page without a mark."""
+    template = with_method("choice-a4", "page")
+    page = warped_page(template, CONDITIONS["as it is"], 5)
+    located = Located(page_to_scan=page.page_to_scan, contrast=100.0)
+    _, verifying = shared_out(template, 60)
+    assert judged(page.scan, Pose(matrix=page.page_to_scan), located, verifying).share == 1
+    x, y = verifying[0].rect.centre
+    for scale in (0.02, 0.6, 1.6):
+        drawn = np.array([[scale, 0, x * (1 - scale)], [0, scale, y * (1 - scale)], [0, 0, 1]])
+        fit = judged(page.scan, Pose(matrix=page.page_to_scan @ drawn), located, verifying)
+        assert fit.share == 0 and fit.residual > Policy().max_residual
 
 
 def test_boxes_printed_otherwise_than_the_template_says_are_found():

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from omrgrade.placing import project
 from omrgrade.records import Scan, Template
 from omrgrade.registration.bending import STIFFNESS, fit_bend
-from omrgrade.registration.geometry import Landmarks, Located, Pose, median, refine
+from omrgrade.registration.geometry import Array, Landmarks, Located, Pose, median, refine
 from omrgrade.registration.likeness import PX, View, blank_ink, coarser, patch_centres, patch_landmarks
 from omrgrade.registration.looks import Looks, look_landmarks
 from omrgrade.registration.outlines import Outline, box_landmarks, edge_landmarks, filled, outlines, spread
@@ -49,6 +51,7 @@ _NEARLY = (
     0.95  # the same for boxes that lie well and are told by looks: a look is not quite that of every box
 )
 _REGION = 3  # parts of the page across and down; a residual of one part is a residual
+_SWOLLEN = 1.7  # ratio by which a page may be larger or smaller, in area, than where it was sought
 _FEW = 4  # boxes: fewer in a part say nothing
 _BESIDE = 6  # boxes that are told to be off together
 
@@ -227,7 +230,7 @@ def judged(
         expected |= ~dark
     elif lost := [box for box, there in zip(boxes, seen.tolist(), strict=True) if not there]:
         expected[~seen] = ~filled(scan.pixels, pose, lost, contrast=located.contrast)
-    if not expected.any():
+    if not expected.any() or _collapsed(pose, located, marks.points):
         return Fit(pose=pose, located=located, residual=VERIFY, seen=0, share=0.0)
     distance = np.where(seen, np.hypot(*np.nan_to_num(marks.shifts).T), VERIFY)
     return Fit(
@@ -239,6 +242,20 @@ def judged(
         slack=_slack(boxes),
         bent=0.0 if pose.bend is None else float(np.abs(pose.shifted(marks.points)).max()),
     )
+
+
+def _collapsed(pose: Pose, located: Located, points: Array) -> bool:
+    """Whether boxes that were taken for others drew the page together, or blew it up.
+
+    All boxes of a page as small as one of them lie well on that one.
+    """
+    (left, top), (right, bottom) = points.min(axis=0) - 1, points.max(axis=0) + 1
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    here, there = (
+        cv2.contourArea(project(matrix, corners).astype(np.float32), True)
+        for matrix in (pose.matrix, located.page_to_scan)
+    )
+    return not there / _SWOLLEN < here < there * _SWOLLEN
 
 
 def _slack(boxes: Sequence[Outline]) -> float:
