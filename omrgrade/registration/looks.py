@@ -104,7 +104,8 @@ class Flat:
         )
         half = (np.array([columns, rows]) - 1) / 2
         # A pose that went astray puts boxes nowhere: what is cut out then looks like none.
-        first = np.rint((np.nan_to_num(there) - self.corners[:2]) * px - 0.5 - half).astype(int)
+        there = np.clip(np.nan_to_num(there), -1e6, 1e6)
+        first = np.rint((there - self.corners[:2]) * px - 0.5 - half).astype(int)
         first = np.clip(first, 0, np.array(laid.shape[::-1]) - (columns, rows))
         boxes = sliding_window_view(laid, (rows, columns))[first[:, 1], first[:, 0]]
         middles = (first + half + 0.5) / px + self.corners[:2]
