@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omrgrade.records import Rect
+from omrgrade.registration.between import gap_moves
 from omrgrade.registration.geometry import Pose, percentile
 from omrgrade.registration.looks import Flat, learned_landmarks, look_landmarks
 from omrgrade.registration.outlines import Outline
@@ -113,6 +114,25 @@ def coarse(page, px):
     """The page photographed at `px` a mm."""
     small = cv2.resize(page, None, fx=px / SCALE, fy=px / SCALE, interpolation=cv2.INTER_AREA)
     return cv2.resize(small, page.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def moved(x, y):
+    return Pose(matrix=POSE.matrix @ np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]]))
+
+
+@given(
+    st.floats(-0.6, 0.6), st.floats(-0.6, 0.6), st.sampled_from(["     ", "ABCDE", "11111"]), st.booleans()
+)
+@settings(max_examples=30, deadline=None)
+def test_boxes_are_told_from_the_gaps_between_them(x, y, letters, below):
+    """A page laid half a row or column off is told so, one that is a little off is not."""
+    page = drawn(letters=letters)
+    flat = Flat.of(page, POSE, BOXES, room=5.0, contrast=195, apart=(STEP, STEP))
+    _, looks = learned_landmarks(flat, POSE, BOXES, reach=1.5)
+    assert gap_moves(looks, moved(0.5 * x, 0.5 * y), BOXES) == []
+    beside = moved(0.3 * x, STEP / 2) if below else moved(STEP / 2, 0.3 * y)
+    (first, second) = gap_moves(looks, beside, BOXES)
+    assert first == ((0.0, STEP / 2) if below else (STEP / 2, 0.0)) and second == (-first[0], -first[1])
 
 
 def test_paper_has_no_boxes():

@@ -9,6 +9,7 @@ import numpy as np
 
 from omrgrade.records import Scan, Template
 from omrgrade.registration.bending import STIFFNESS, fit_bend
+from omrgrade.registration.between import gap_moves
 from omrgrade.registration.fitting import (
     BENT_LANDMARKS,
     FINE,
@@ -36,12 +37,34 @@ def fit_looks(scan: Scan, template: Template, located: Located, *, follow: bool 
     """
     located = nearer(scan, template, located)
     start = Pose(matrix=located.page_to_scan)
-    fit = _fitted(scan, template, located, start)
+    fit = _on_boxes(scan, template, located, start)
     if not follow or (fit.good and fit.whole):
         return fit
     rows = _reaches(template)[1]
     start = follow_print(scan, template, start, ((60.0, rows, 0.0), (45.0, rows, 0.0)))
-    return min(fit, _fitted(scan, template, located, start), key=rank)
+    return min(fit, _on_boxes(scan, template, located, start), key=rank)
+
+
+def _on_boxes(scan: Scan, template: Template, located: Located, pose: Pose) -> Fit:
+    """`_fitted`, not on the gaps between boxes."""
+    fit = _fitted(scan, template, located, pose)
+    if not (moves := _off_by(fit, template)):
+        return fit
+    lost = replace(fit, share=0.0, residual=VERIFY)
+    beside = [
+        _fitted(
+            scan,
+            template,
+            located,
+            Pose(matrix=fit.pose.matrix @ np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])),
+        )
+        for x, y in moves
+    ]
+    return min([lost, *(one for one in beside if not _off_by(one, template))], key=rank)
+
+
+def _off_by(fit: Fit, template: Template) -> list[tuple[float, float]]:
+    return gap_moves(fit.looks, fit.pose, outlines(template)) if fit.looks and fit.share else []
 
 
 def _fitted(scan: Scan, template: Template, located: Located, pose: Pose) -> Fit:

@@ -58,7 +58,7 @@ Size = tuple[float, float]
 class Look:
     """What an empty box looks like."""
 
-    picture: Grey  # (h, w) at `_px` of its size: 0 paper .. 255 print as dark as counts
+    picture: Grey  # (h, w) at `px_per_mm` of its size: 0 paper .. 255 print as dark as counts
     middle: tuple[float, float]  # mm (x, y) from the picture's middle to the box's
 
 
@@ -86,7 +86,7 @@ class Flat:
     ) -> Flat:
         """The part with these boxes and `room` mm round their looks, as `pose` lays it."""
         places = np.array([(b.rect.x, b.rect.y, b.rect.right, b.rect.bottom) for b in boxes]).reshape(-1, 4)
-        beyond = max((float(_around(size).max()) for size in _by_size(boxes)), default=0.0) + room
+        beyond = max((float(_around(size).max()) for size in by_size(boxes)), default=0.0) + room
         left, top = (places[:, :2].min(axis=0, initial=1e4) - beyond).tolist()
         right, bottom = (places[:, 2:].max(axis=0, initial=0) + beyond).tolist()
         corners = (left, top, right, bottom)
@@ -97,7 +97,7 @@ class Flat:
 
         (n, h, w), 0 paper .. 255 print; and where the middles of these pictures are, (n, 2) mm of `matrix`.
         """
-        px, laid = _px(size), self._at(_px(size))
+        px, laid = px_per_mm(size), self._at(px_per_mm(size))
         columns, rows = _even(2 * (_around(size) + reach) * px)
         there = project(
             np.asarray(np.linalg.solve(self.matrix, pose.matrix), np.float64), centres + pose.shifted(centres)
@@ -140,9 +140,9 @@ def learned_landmarks(
     All axes of a box stand together: shifts are nan where it does not look like an empty one. known: their
     looks as they were learned before, to begin with.
     """
-    centres, looks = _centres(boxes), {}
+    centres, looks = box_centres(boxes), {}
     there = np.full((len(boxes), 2), np.nan)
-    for size, own in _by_size(boxes).items():
+    for size, own in by_size(boxes).items():
         if len(own) >= FEWEST:
             pictures, middles = flat.cut(pose, centres[own], size, reach)
             before = known.sizes.get(size) if known else None
@@ -156,12 +156,12 @@ def learned_landmarks(
 
 def look_landmarks(looks: Looks, pose: Pose, boxes: Sequence[Outline], *, reach: float) -> Landmarks:
     """Look for boxes that look like these within `reach` mm of where `pose` puts them."""
-    centres = _centres(boxes)
+    centres = box_centres(boxes)
     there = np.full((len(boxes), 2), np.nan)
-    for size, own in _by_size(boxes).items():
+    for size, own in by_size(boxes).items():
         if size in looks.sizes:
             pictures, middles = looks.flat.cut(pose, centres[own], size, reach)
-            there[own] = middles + _shifts(pictures, looks.sizes[size], _px(size))
+            there[own] = middles + _shifts(pictures, looks.sizes[size], px_per_mm(size))
     return _landmarks(looks.flat, pose, centres, there)
 
 
@@ -171,7 +171,7 @@ def _landmarks(flat: Flat, pose: Pose, centres: Array, there: Array) -> Landmark
     return Landmarks(points=centres, shifts=back - centres - pose.shifted(centres))
 
 
-def _by_size(boxes: Sequence[Outline]) -> dict[Size, list[int]]:
+def by_size(boxes: Sequence[Outline]) -> dict[Size, list[int]]:
     """The numbers of boxes of each size."""
     result: dict[Size, list[int]] = defaultdict(list)
     for n, box in enumerate(boxes):
@@ -179,7 +179,8 @@ def _by_size(boxes: Sequence[Outline]) -> dict[Size, list[int]]:
     return result
 
 
-def _centres(boxes: Sequence[Outline]) -> Array:
+def box_centres(boxes: Sequence[Outline]) -> Array:
+    """(n, 2) mm."""
     return np.array([box.rect.centre for box in boxes], dtype=np.float64).reshape(-1, 2)
 
 
@@ -188,7 +189,7 @@ def _around(size: Size) -> Array:
     return np.array(size) / 2 + 0.35 * min(size) + 0.3
 
 
-def _px(size: Size) -> float:
+def px_per_mm(size: Size) -> float:
     """px per mm at which boxes of a size are looked at."""
     return max(PX * min(_SMALL / min(size), 1.0), _FEWEST_PX)
 
@@ -247,24 +248,24 @@ def _seen(learned: tuple[Look, Array] | None) -> int:
 
 def _learned_from(pictures: Grey, first: slice | NDArray[np.intp], box: _Box) -> tuple[Look, Array] | None:
     """`_learned`, beginning with what the `first` of the pictures show together."""
-    found = _cut(_median(pictures[first]), box)
+    found = _cut(median_picture(pictures[first]), box)
     return _sharpened(pictures, found[0], box) if found else None
 
 
 def _sharpened(pictures: Grey, look: Look, box: _Box) -> tuple[Look, Array] | None:
     """`_learned`, where about what it looks like is known: the pictures are laid on that."""
-    shifts = _shifts(pictures, look, _px(box.size))
+    shifts = _shifts(pictures, look, px_per_mm(box.size))
     sure = np.flatnonzero(np.isfinite(shifts[:, 0]))
     if len(sure) < FEWEST / 2:
         return None
-    moved = np.stack([_moved(pictures[n], *(shifts[n] * _px(box.size))) for n in sure])
-    found = _cut(_median(moved), box)
+    moved = np.stack([_moved(pictures[n], *(shifts[n] * px_per_mm(box.size))) for n in sure])
+    found = _cut(median_picture(moved), box)
     return None if found is None else (found[0], shifts + found[1])
 
 
 def _cut(empty: Floats, box: _Box) -> tuple[Look, tuple[float, float]] | None:
     """The box in a picture of an empty one, and how far off it is, mm; None if there are no lines."""
-    px = _px(box.size)
+    px = px_per_mm(box.size)
     middle = _middle(empty / np.float32(255 / _DARKEST), box)
     if middle is None:
         return None
@@ -280,7 +281,7 @@ def _cut(empty: Floats, box: _Box) -> tuple[Look, tuple[float, float]] | None:
     return Look(picture=np.rint(picture).astype(np.uint8), middle=(off[0] / px, off[1] / px)), middle
 
 
-def _median(pictures: Grey) -> Floats:
+def median_picture(pictures: Grey) -> Floats:
     """(h, w) the median of pictures (n, h, w); sorting words is a fraction of what `np.median` does."""
     ranked = np.sort(pictures.reshape(len(pictures), -1).T.astype(np.uint16), axis=1).astype(np.float32)
     middle = (ranked[:, (len(pictures) - 1) // 2] + ranked[:, len(pictures) // 2]) / np.float32(2)
@@ -289,7 +290,7 @@ def _median(pictures: Grey) -> Floats:
 
 def _middle(empty: Floats, box: _Box) -> tuple[float, float] | None:
     """Where the middle of an empty box is from the middle of its picture, mm; None if there are no lines."""
-    px, (width, height), reach = _px(box.size), box.size, box.reach
+    px, (width, height), reach = px_per_mm(box.size), box.size, box.reach
     whole = empty.mean(axis=0)  # of whole columns: it may be off in y
     x = _symmetric(whole, width, reach, px, box.apart[0])
     if x is None:
