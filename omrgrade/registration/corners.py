@@ -45,11 +45,11 @@ FIX = "scan the whole sheet with its corner marks uncovered"
 ROUGHLY = 0.5
 """Correlation (0-1) of a blob with the mark, however turned: less is something else."""
 
-_NEAR = 3  # blobs that are tried as one mark
+_NEAR = 8  # blobs that are tried as one mark
 _LIKELY = 80  # blobs, most like the mark first, of which groups are made
 _SURE = 0.93  # correlation that four marks have on average when there is no doubt
 _WORSE = 0.88  # of the best place's correlation: places that are less like the marks are none
-_COMPARED = 1500  # groups of blobs whose geometry is looked at
+_COMPARED = 6000  # groups of blobs whose geometry is looked at
 _BAD = 1.8  # groups that fit worse are no page
 _FAR = 99.0  # stands for as far as perspective moves a mark:
 _ASTRAY = 0.085  # of the layout's longer side
@@ -160,6 +160,8 @@ def _groups(
             in_order = np.sort(chosen, axis=1)
             different = (in_order[:, 0] >= 0) & (np.diff(in_order, axis=1) > 0).all(axis=1)
             yield [*ends, *others], chosen[different]
+            if len(others) == 2:  # upside down: the others are the other diagonal
+                yield [ends[1], ends[0], others[1], others[0]], chosen[different]
 
 
 def _pairs(blobs: Blobs, length: float, size: float) -> Places:
