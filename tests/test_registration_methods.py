@@ -113,7 +113,7 @@ def test_marks_are_found_at_a_slant_that_makes_one_twice_another():
 
 @pytest.mark.parametrize("setting", ["paper beside it", "light wood"])
 def test_filled_bubbles_like_the_marks_do_not_hide_them(setting):
-    """Of the many blobs that may be a mark at a slant the right one need not be the nearest, either way up."""
+    """Of the blobs that may be a mark at a slant the right one need not be the nearest, either way up."""
     template = with_method("numeric-a4", "circle")
     photo = take_photo(template, SETTINGS[setting], 380000)
     assert photo.worst_box(register(photo.scan, template, max_residual=Policy().max_residual)) < 0.5
